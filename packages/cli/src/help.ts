@@ -132,7 +132,7 @@ const commandHelp = {
       The private key (a file, env://NAME, or PEM; with kms its URI), and its passphrase where it has one; else COSIGN_PASSWORD.
 
   goldenpath base tag NAME --policy POLICY
-      Points the floating tag of a base of the policy (approval.tag) at its newest version that is approved, not withdrawn and not over, wherever it
+      Points the floating tag of a base or builder of the policy (approval.tag) at its newest version that is approved, not withdrawn and not over, wherever it
       points now. A version that no other tag points at is kept under one of its own. Exits 1, and leaves the tag, where no version is left.
   --dry-run
       Say where it would go, and set nothing.

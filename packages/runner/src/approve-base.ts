@@ -35,7 +35,7 @@ export async function runApproveBase(): Promise<void> {
     core.setOutput("verdict", outcome.verdict);
     core.setOutput("image", outcome.approval === undefined ? "" : outcome.image);
     core.setOutput("tags", cleanText(stringifyJson(outcome.tags)));
-    core.setOutput("behind", cleanText(stringifyJson((outcome.behind?.images ?? []).map(describeBehind))));
+    core.setOutput("behind", cleanText(stringifyJson(listBehind(outcome))));
     if (process.env["GITHUB_STEP_SUMMARY"]) await core.summary.addRaw(cleanText(renderSummary(outcome)), true).write();
     report(outcome);
   } catch (error) {
@@ -43,6 +43,12 @@ export async function runApproveBase(): Promise<void> {
     fail(error);
   }
 }
+
+/** What has to be built anew, for what it stands on and for what it was built with. */
+const listBehind = ({ behind, builtBefore }: ApprovedOutcome): object[] => [
+  ...(behind?.images ?? []).map(describeBehind),
+  ...(builtBefore?.images ?? []),
+];
 
 /** Short, since a job's outputs hold 1 MiB. */
 function describeBehind({ image, asked, platform, standing, base, versionsBehind }: StandingImage): object {
@@ -55,7 +61,7 @@ function fail(error: unknown): void {
   core.setFailed(`approve-base: ${cleanAnnotation(describeError(error))}`);
 }
 
-function report({ image, verdict, approval, refused, tags, behind, failures }: ApprovedOutcome): void {
+function report({ image, verdict, approval, refused, tags, behind, builtBefore, failures }: ApprovedOutcome): void {
   for (const each of refused) core.error(cleanAnnotation(each));
   if (approval !== undefined)
     core.info(
@@ -63,7 +69,7 @@ function report({ image, verdict, approval, refused, tags, behind, failures }: A
     );
   for (const { tag, digest, isMoved } of tags)
     core.info(cleanLog(`${tag}: ${isMoved ? "is now" : "was already"} ${digest}`));
-  for (const { asked, problem } of behind?.unread ?? [])
+  for (const { asked, problem } of [...(behind?.unread ?? []), ...(builtBefore?.unread ?? [])])
     core.error(cleanAnnotation(`${asked} could not be looked at, and may be behind: ${problem}`));
   for (const each of failures) fail(each);
   if (verdict !== "pass" && failures.length === 0)
@@ -75,7 +81,16 @@ function report({ image, verdict, approval, refused, tags, behind, failures }: A
 /** As a cell of a table has it: names, findings and problems are strangers' words. */
 const cell = (text: string): string => `\`${text.replaceAll(/[`|\r\n]/g, " ")}\``;
 
-function renderSummary({ image, verdict, scores, refused, approval, tags, behind }: ApprovedOutcome): string {
+function renderSummary({
+  image,
+  verdict,
+  scores,
+  refused,
+  approval,
+  tags,
+  behind,
+  builtBefore,
+}: ApprovedOutcome): string {
   const state =
     approval === undefined ? `not approved (${verdict})` : `approved until ${approval.endOfLife}, ${approval.role}`;
   const parts = [`### Golden base\n\n${cell(image)}: ${state}`];
@@ -90,6 +105,16 @@ function renderSummary({ image, verdict, scores, refused, approval, tags, behind
     const head = ["| Image | Platform | Stands | On | Versions behind |", "| --- | --- | --- | --- | --- |"];
     parts.push(`#### To be built anew: ${rows.length}, and ${behind.unread.length} could not be looked at`);
     if (rows.length > 0) parts.push([...head, ...rows.slice(0, maxRows), ...more].join("\n"));
+  }
+  if (builtBefore !== undefined) {
+    const { images, unread } = builtBefore;
+    parts.push(
+      `#### To be built anew: ${images.length}, and of ${unread.length} it can't be told with what they were built`,
+    );
+    const rows = images
+      .slice(0, maxRows)
+      .map(({ image: built, builders }) => `- ${cell(built)} was built with ${cell(builders.join(" "))}`);
+    if (rows.length > 0) parts.push(rows.join("\n"));
   }
   return `${[...parts, ...scores.map(renderCardMarkdown)].join("\n\n")}\n`;
 }

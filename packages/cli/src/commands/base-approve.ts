@@ -43,7 +43,16 @@ export async function approveBase(image: string, given: ApproveOptions, output: 
   return exitCodes[outcome.verdict];
 }
 
-function renderApproved({ image, scores, scan, refused, approval, tags, behind }: ApprovedOutcome): string {
+function renderApproved({
+  image,
+  scores,
+  scan,
+  refused,
+  approval,
+  tags,
+  behind,
+  builtBefore,
+}: ApprovedOutcome): string {
   const lines = [...scores.map(renderCard), `scan: ${scan.verdict}\n`, ...refused.map((each) => `refused: ${each}\n`)];
   if (approval !== undefined) {
     const { isNew, role, endOfLife } = approval;
@@ -51,5 +60,8 @@ function renderApproved({ image, scores, scan, refused, approval, tags, behind }
   }
   lines.push(...tags.map((each) => `${describeMoved(each, false)}\n`));
   if (behind !== undefined) lines.push("to be built anew:\n", renderStandings(behind));
+  for (const { image: built, tags: own, builders } of builtBefore?.images ?? [])
+    lines.push(`to be built anew: ${built} (${own.join(", ")}), which was built with ${builders.join(", ")}\n`);
+  for (const { asked, problem } of builtBefore?.unread ?? []) lines.push(`unread: ${asked}: ${problem}\n`);
   return lines.join("");
 }

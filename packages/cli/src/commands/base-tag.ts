@@ -1,4 +1,4 @@
-import { type MovedTag, moveTag, withTag } from "@goldenpath/core/base/approval/execute-tag";
+import { listFloating, type MovedTag, moveTag } from "@goldenpath/core/base/approval/execute-tag";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
@@ -14,19 +14,19 @@ interface TagOptions {
 }
 
 /**
- * `goldenpath base tag NAME --policy POLICY [--dry-run] [--json]`: points the floating tag of a base of the policy at
+ * `goldenpath base tag NAME --policy POLICY [--dry-run] [--json]`: points the floating tag of a base, or a builder, of the policy at
  * its newest approved version. Exits 1, and leaves the tag, where there is none.
  */
 export async function tagBase(name: string, given: TagOptions, output: Output): Promise<number> {
   const context = openContext();
   const readPolicy = () => loadPolicy(given.policy, context, given["policy-signer"]);
   const loaded = await readPolicy();
-  const tagged = loaded.policy.bases.flatMap((each) => withTag(each) ?? []);
+  const tagged = listFloating(loaded.policy);
   const base = tagged.find((each) => each.name === name);
   if (base === undefined) {
     const known = tagged.map((each) => each.name).join(", ") || "none";
     throw new UserError(
-      `'${name}' is no base of policy ${loaded.uri} that has a floating tag (those that have: ${known})`,
+      `'${name}' is no base or builder of policy ${loaded.uri} that has a floating tag (those that have: ${known})`,
       {
         code: "arguments-invalid",
         wayOut: "Name one of those, or give the base an approval.tag in the policy (docs/policy.md).",

@@ -1,4 +1,10 @@
-import { findBasesOf, listStandingOn, takeTagsBack } from "@goldenpath/core/base/approval/execute-take-back";
+import { listBuiltWith } from "@goldenpath/core/base/approval/execute-built-with";
+import {
+  findVersion,
+  listStandingOn,
+  takeTagsBack,
+  type VersionOf,
+} from "@goldenpath/core/base/approval/execute-take-back";
 import type { Standings } from "@goldenpath/core/base/gather-standings";
 import { gatherRepositories } from "@goldenpath/core/fleet/gather-fleet";
 import { loadPolicy } from "@goldenpath/core/policy/load";
@@ -49,31 +55,53 @@ export async function followWithdrawal(
   const loaded = await readPolicy();
   const now = new Date();
   return withClient(context, loaded, async (client) => {
-    const bases = await findBasesOf(client, version, loaded, now);
-    const { moved, failures } = await takeTagsBack(client, bases, readPolicy, { now, isDryRun });
+    const of = await findVersion(client, version, loaded, now);
+    const { moved, failures } = await takeTagsBack(client, of.signed, readPolicy, { now, isDryRun });
     for (const each of moved) output.out(`${describeMoved(each, isDryRun)}\n`);
     const codes = failures.map((each) => reportError(each, output));
-    // Of a builder's image nothing tells by layers what was built in it.
-    if (bases.length > 0 && !isUndo) codes.push(await listStanding(client, version, { loaded, now, images }, output));
+    if (!isUndo) codes.push(await listAffected(client, version, of, { loaded, now, images }, output));
     return Math.max(exitCodes.pass, ...codes);
   });
 }
 
-async function listStanding(
+async function listAffected(
   client: RegistryClient,
   version: Digest,
+  { isBase, isBuilder }: VersionOf,
   { loaded, now, images }: { loaded: LoadedPolicy; now: Date; images: readonly string[] },
   output: Output,
 ): Promise<number> {
   try {
     const repositories = await gatherRepositories(client, loaded.policy, { named: images });
-    const standings = await listStandingOn(client, version, repositories, loaded, now);
-    output.out(renderStandingOn(version, standings, repositories.length));
-    return standings.unread.length > 0 ? exitCodes.error : exitCodes.pass;
+    const unread = [];
+    if (isBase) {
+      const standings = await listStandingOn(client, version, repositories, loaded, now);
+      output.out(renderStandingOn(version, standings, repositories.length));
+      unread.push(...standings.unread);
+    }
+    if (isBuilder) {
+      const built = await listBuiltWith({ client, policy: loaded, now }, [version], repositories);
+      output.out(renderBuiltWith(version, built, repositories.length));
+      unread.push(...built.unread);
+    }
+    return unread.length > 0 ? exitCodes.error : exitCodes.pass;
   } catch (error) {
-    output.err("what stands on it could not be listed:\n");
+    output.err("what stands on it, or was built with it, could not be listed:\n");
     return reportError(error, output);
   }
+}
+
+function renderBuiltWith(
+  version: Digest,
+  { images, unread }: Awaited<ReturnType<typeof listBuiltWith>>,
+  repositories: number,
+): string {
+  const lines = [
+    `${images.length} images of ${repositories} repositories were built with ${version}`,
+    ...images.map(({ image, tags }) => `  ${image} (${tags.join(", ")})`),
+    ...unread.map(({ asked, problem }) => `  unread: ${asked}: ${problem}`),
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 function renderStandingOn(version: Digest, { images, unread }: Standings, repositories: number): string {

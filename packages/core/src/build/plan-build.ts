@@ -99,7 +99,7 @@ function requireEnvironment(policy: Policy, isContained: boolean): void {
 }
 
 /** By days of the policy alone: when an image was made, it says of itself. */
-function requireCurrent({ name, approved, until }: Builder, { build }: Policy, now: Date): void {
+function requireCurrent({ name, approved, until, approval, digests }: Builder, { build }: Policy, now: Date): void {
   const refuse = (why: string, wayOut: string): PolicyViolation =>
     new PolicyViolation(`builder '${name}' ${why}: nothing new is built with it`, {
       code: "builder-expired",
@@ -108,6 +108,12 @@ function requireCurrent({ name, approved, until }: Builder, { build }: Policy, n
     });
   if (until !== undefined && isDayOver(until, now))
     throw refuse(`was approved until ${until}`, "Use another builder, or have the approval extended in the policy.");
+  // Those that hold: the policy's own list has at least one.
+  if (approval !== undefined && digests?.length === 0)
+    throw refuse(
+      "has no version whose approval holds",
+      "Have one approved: goldenpath base approve --role build-only.",
+    );
   if (build.builderMaxAge === undefined || approved === undefined) return;
   const age = now.getTime() - Date.parse(`${approved}T00:00:00Z`);
   if (age >= 0 && age <= build.builderMaxAge) return;

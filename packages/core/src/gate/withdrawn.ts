@@ -65,7 +65,7 @@ const provenanceSchema = z.looseObject({ buildDefinition: z.looseObject({ resolv
 const materialsSchema = z.looseObject({ materials: used.nullable().transform((materials) => materials ?? []) });
 
 /** What can't be read may name what was withdrawn. */
-function readBases({ statement: { predicateType, predicate } }: VerifiedStatement): Told["bases"] {
+export function readBases({ statement: { predicateType, predicate } }: VerifiedStatement): Told["bases"] {
   if (predicateType === predicateTypes.base) {
     const children = baseSchema.safeParse(predicate).data?.children;
     return (

@@ -28,4 +28,7 @@ export const approvalSection = z.strictObject({
     ),
 });
 
+/** The same of an image that builds run in. */
+export const builderApproval = approvalSection.pick({ signers: true, maxAge: true, tag: true });
+
 export type ApprovalRules = z.infer<typeof approvalSection>;

@@ -44,6 +44,28 @@ test("two bases of one repository don't share a floating tag, and two of two do"
   expect(parsePolicy(Buffer.from(both("bases/other")), "p.yaml").bases).toHaveLength(2);
 });
 
+test.each<[string, string, RegExp]>([
+  [
+    "by who speaks for a stage",
+    "{ signers: [build] }",
+    /builders\[0\]\.approval\.signers\[0\]: 'build' speaks for a stage/,
+  ],
+  ["by a signer that there is not", "{ signers: [aprover] }", /'aprover'.*approver/],
+  ["with what only bases have", "{ signers: [approver], maxBehind: 3d }", /maxBehind/],
+])("a builder that is approved %s is refused, and so is one without an image", (_what, approval, says) => {
+  const image = `image: registry.test:5000/builders/all\n      digests: [${digestOf("builder")}]`;
+  const parse = (text: string) => parsePolicy(Buffer.from(text), "p.yaml");
+  const withBuilder = (own: string, kept = image): string =>
+    samplePolicyText
+      .replace("bases:\n", `${approver}bases:\n`)
+      .replace(/buildpacks: \[registry.*\]$/m, (buildpacks) => `${kept || buildpacks}\n      approval: ${own}`);
+  expect(() => parse(withBuilder(approval))).toThrow(says);
+  expect(() => parse(withBuilder("{ signers: [approver] }", ""))).toThrow(/only with a builder's `image`/);
+  expect(parse(withBuilder("{ signers: [approver], maxAge: 3d, tag: current }")).build.builders[0]).toMatchObject({
+    approval: { signers: ["approver"], maxAge: 3 * 86_400_000, tag: "current" },
+  });
+});
+
 test("a base with neither versions nor approvals is refused", () => {
   expect(() => parsePolicy(Buffer.from(samplePolicyText.replace(listed, "")), "p.yaml")).toThrow(
     /neither `digests` nor `approval`/,

@@ -56,9 +56,10 @@ function checkBuilders(policy: Policy): Inconsistency[] {
   return found;
 }
 
-/** By what a base counts, and that whoever approves it speaks for no stage: it would judge by its own word. */
-function checkApprovals({ bases, signers, environments }: Policy): Inconsistency[] {
-  return bases.flatMap(({ image, digests, approval }, index): Inconsistency[] => {
+/** By what a base counts, and that whoever approves it, or a builder, speaks for no stage: it would judge by its own word. */
+function checkApprovals(policy: Policy): Inconsistency[] {
+  const { bases, build } = policy;
+  const ofBases = bases.flatMap(({ image, digests, approval }, index): Inconsistency[] => {
     const path = ["bases", index];
     if (approval === undefined)
       return digests.length > 0 ? [] : [{ path, message: "has neither `digests` nor `approval`: no version counts" }];
@@ -66,14 +67,26 @@ function checkApprovals({ bases, signers, environments }: Policy): Inconsistency
     const other = bases.slice(0, index).find((each) => each.image === image && each.approval?.tag === tag);
     if (tag !== undefined && other !== undefined)
       return [{ path: [...path, "approval", "tag"], message: `'${tag}' of ${image} is that of base '${other.name}'` }];
-    return approval.signers.flatMap((signer, position) => {
-      const at = [...path, "approval", "signers", position];
-      if (!Object.hasOwn(signers, signer)) return [unknown(at, signer, "signer", Object.keys(signers))];
-      const speaks = Object.values(environments).some(
-        ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
-      );
-      return speaks ? [{ path: at, message: `'${signer}' speaks for a stage as well` }] : [];
-    });
+    return checkApprovers(approval.signers, policy, path);
+  });
+  const ofBuilders = build.builders.flatMap(({ approval }: Builder, index) =>
+    checkApprovers(approval?.signers ?? [], policy, ["build", "builders", index]),
+  );
+  return [...ofBases, ...ofBuilders];
+}
+
+function checkApprovers(
+  named: readonly string[],
+  { signers, environments }: Policy,
+  path: readonly PropertyKey[],
+): Inconsistency[] {
+  return named.flatMap((signer, position) => {
+    const at = [...path, "approval", "signers", position];
+    if (!Object.hasOwn(signers, signer)) return [unknown(at, signer, "signer", Object.keys(signers))];
+    const speaks = Object.values(environments).some(
+      ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
+    );
+    return speaks ? [{ path: at, message: `'${signer}' speaks for a stage as well` }] : [];
   });
 }
 

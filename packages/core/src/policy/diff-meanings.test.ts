@@ -52,6 +52,7 @@ describe("the table's directions, each written a second time", () => {
       [
         ...gates,
         "bases[].approval",
+        "build.builders[].approval",
         "environments.*.requires",
         "images",
         "images.mustHave",
@@ -96,6 +97,7 @@ describe("the table's directions, each written a second time", () => {
     const ways = [
       "bases[].approval.tag",
       "bases[].approval.warnBefore",
+      "build.builders[].approval.tag",
       "build.builders[].languages",
       "environments.*.serverSide",
     ];

@@ -12,7 +12,8 @@ import {
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 import { approveImage, findHabits } from "../base/approval/execute-approve.ts";
-import { type MovedTag, moveTag, withTag } from "../base/approval/execute-tag.ts";
+import { type BuiltWith, listBuiltWith } from "../base/approval/execute-built-with.ts";
+import { listFloating, type MovedTag, moveTag, type TaggedImages } from "../base/approval/execute-tag.ts";
 import { listBehind } from "../base/approval/execute-take-back.ts";
 import { type BaseRole, baseRoles } from "../base/approval/predicate.ts";
 import type { Standings } from "../base/gather-standings.ts";
@@ -20,10 +21,11 @@ import { judgeScore } from "../base/score/demands.ts";
 import { gatherScores } from "../base/score/gather.ts";
 import type { ScoredImage } from "../base/score/render.ts";
 import { checkNames } from "../base/score/score.ts";
+import { listBuildImages } from "../build/strategies/find.ts";
 import { gatherRepositories } from "../fleet/gather-fleet.ts";
 import { openIdentities } from "../identities/open.ts";
 import { loadPolicy } from "../policy/load.ts";
-import type { LoadedPolicy, PolicyBase } from "../policy/schema.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
 import { day, duration } from "../policy/schema-text.ts";
 import { suggestWord } from "../policy/suggest.ts";
 import type { Verdict } from "../result.ts";
@@ -96,6 +98,8 @@ export interface ApprovedOutcome {
   tags: MovedTag[];
   /** What stands on an older version of those bases, where that was asked. */
   behind?: Standings;
+  /** Of an image to build in: what was built with another version of it, where that was asked. */
+  builtBefore?: { images: BuiltWith[]; unread: Standings["unread"] };
   /** What could not be done once it was approved, which it is all the same. */
   failures: unknown[];
 }
@@ -119,15 +123,16 @@ export async function approveBaseImage(given: Inputs, around: Surroundings): Pro
     const readPolicy = () => loadPolicy(given.policy, own, given["policy-signer"]);
     const policy = await readPolicy();
     const reference = parseReference(given.image, "input 'image'");
-    const bases = policy.policy.bases.filter(({ image }) => isSameRepository(parseRepository(image), reference));
-    requireTag(given, bases);
+    const isHere = ({ image }: { image: string }): boolean => isSameRepository(parseRepository(image), reference);
+    const tagged = listFloating(policy.policy).filter(isHere);
+    requireTag(given, tagged);
     const signer = await openSigner(requireSigner(given), own, policy);
     return await withClient(own, policy, async (client) => {
       const image = await fetchImageFacts(client, reference);
       const subject = { client, image, policy, signer };
       const outcome = await judgeAndApprove(subject, given, { ...around, temporaryRoot: directory }, context.now());
       if (outcome.approval === undefined) return outcome;
-      return followApproval(client, outcome, given, { bases, readPolicy, now: context.now() });
+      return followApproval(client, outcome, given, { tagged, isHere, readPolicy, now: context.now() });
     });
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -135,7 +140,8 @@ export async function approveBaseImage(given: Inputs, around: Surroundings): Pro
 }
 
 interface Following {
-  bases: readonly PolicyBase[];
+  tagged: readonly TaggedImages[];
+  isHere: (each: { image: string }) => boolean;
   readPolicy: () => Promise<LoadedPolicy>;
   now: Date;
 }
@@ -145,32 +151,38 @@ async function followApproval(
   client: RegistryClient,
   outcome: ApprovedOutcome,
   given: Inputs,
-  { bases, readPolicy, now }: Following,
+  { tagged, isHere, readPolicy, now }: Following,
 ): Promise<ApprovedOutcome> {
   const done = { ...outcome };
   try {
-    for (const base of given.tag ? bases.flatMap((each) => withTag(each) ?? []) : [])
-      done.tags = [...done.tags, await moveTag(client, base, readPolicy, { now })];
+    for (const each of given.tag ? tagged : [])
+      done.tags = [...done.tags, await moveTag(client, each, readPolicy, { now })];
     if (given.images.length > 0) {
       const policy = await readPolicy();
       const named = given.images.includes(catalogue) ? [] : given.images;
       const repositories = await gatherRepositories(client, policy.policy, { named });
-      done.behind = await listBehind(client, bases, repositories, policy, now);
+      const bases = policy.policy.bases.filter(isHere);
+      if (bases.length > 0) done.behind = await listBehind(client, bases, repositories, policy, now);
+      const older = listBuildImages(policy.policy.build.builders)
+        .filter(isHere)
+        .flatMap(({ digests }) => digests.filter((digest) => !outcome.image.endsWith(`@${digest}`)));
+      if (older.length > 0) done.builtBefore = await listBuiltWith({ client, policy, now }, older, repositories);
     }
   } catch (error) {
     done.failures = [error];
   }
-  const isWhole = done.failures.length === 0 && (done.behind?.unread ?? []).length === 0;
+  const unread = [...(done.behind?.unread ?? []), ...(done.builtBefore?.unread ?? [])];
+  const isWhole = done.failures.length === 0 && unread.length === 0;
   return { ...done, verdict: isWhole ? "pass" : "error" };
 }
 
-function requireTag({ tag, image }: Inputs, bases: readonly PolicyBase[]): void {
-  if (!tag || bases.some((each) => withTag(each) !== undefined)) return;
+function requireTag({ tag, image }: Inputs, tagged: readonly TaggedImages[]): void {
+  if (!tag || tagged.length > 0) return;
   throw new UserError(
-    `input 'tag' is true, and no base of the policy that is kept where ${image} is has a floating tag`,
+    `input 'tag' is true, and neither a base nor a builder of the policy that is kept where ${image} is has a floating tag`,
     {
       code: "input-invalid",
-      wayOut: "Give the base an approval.tag in the policy (docs/policy.md), or leave `tag` out.",
+      wayOut: "Give it an approval.tag in the policy (docs/policy.md), or leave `tag` out.",
     },
   );
 }

@@ -2,6 +2,7 @@ import type { RunFacts } from "@goldenpath/foundation/ports";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { z } from "zod";
+import { resolveBases } from "../base/approval/gather.ts";
 import { buildsHere, findByBuildType, isOfElsewhere, strategyNames } from "../build/strategies/find.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
@@ -61,12 +62,14 @@ export const attestVerb: Verb<typeof inputs> = {
 
 /** Provenance, and an SBOM per child, which is attached to that child and to the index. */
 async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promise<StageResult["tools"]> {
-  const { client, image, policy, context } = work;
+  const { client, image, context } = work;
+  // New builds run in the version of a builder that was approved last.
+  const policy = await resolveBases(client, work.policy, startedAt);
   const { isContained, ...facts } = describeBuild(
     signedImage(image),
     policy,
     runOf(work),
-    await gatherBases(client, image, policy, context.now()),
+    await gatherBases(client, image, work.policy, context.now()),
     {
       strategy: given.strategy === "auto" ? undefined : given.strategy,
       configs: image.children.map((child) => child.config),

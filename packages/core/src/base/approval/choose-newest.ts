@@ -1,5 +1,5 @@
 import { isDayOver } from "../../policy/day.ts";
-import type { BaseVersion, SignedBase } from "./gather.ts";
+import type { BaseVersion, SignedImages } from "./gather.ts";
 import { judgeApproval } from "./judge.ts";
 
 /** The newest version of a base on which one may stand, or why each of them is none, the newest first. */
@@ -12,10 +12,10 @@ export type NewestVersion = { version: BaseVersion } | { problems: string[] };
  */
 export function chooseNewest(
   versions: readonly BaseVersion[],
-  { approval, until }: Pick<SignedBase, "approval" | "until">,
+  { approval, until, use }: Pick<SignedImages, "approval" | "until" | "use">,
   now: Date,
 ): NewestVersion {
-  if (until !== undefined && isDayOver(until, now)) return { problems: [`the base's until is ${until}`] };
+  if (until !== undefined && isDayOver(until, now)) return { problems: [`its until is ${until}`] };
   const dates = versions.flatMap(({ found }) => (found.kind === "approved" ? [found.approval.approvedAt] : []));
   const { maxAge, maxBehind } = approval;
   const rules = { maxAge, maxBehind, grace: undefined, warnBefore: undefined };
@@ -24,7 +24,7 @@ export function chooseNewest(
     const { digest, found } = version;
     const own = found.kind === "approved" ? found.approval.approvedAt.getTime() : Number.POSITIVE_INFINITY;
     const newer = dates.filter((date) => date.getTime() > own);
-    const { refused } = judgeApproval({ rules, found, newer }, now);
+    const { refused } = judgeApproval({ rules, found, newer, use }, now);
     if (refused.length === 0) return { version };
     problems.push(`${digest}: ${refused.map(({ problem }) => problem).join("; ")}`);
   }

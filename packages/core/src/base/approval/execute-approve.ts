@@ -12,6 +12,7 @@ import type { Signer } from "../../signing/types.ts";
 import { readChildLayers } from "../gather.ts";
 import { judgeHabits } from "../habits/judge.ts";
 import { chooseApproval } from "./choose.ts";
+import { listSigned } from "./gather.ts";
 import { type BaseRole, buildDecisionStatement } from "./predicate.ts";
 
 /** What is said of an image that is approved. */
@@ -25,13 +26,14 @@ export interface ApprovalRequest {
 }
 
 /**
- * Whose approvals count for images of a repository, by the policy: those of the bases that are kept there, or, for a
- * builder or another image that is no base, each signer's.
+ * Whose approvals count for images of a repository, by the policy: those of the bases and builders that are kept there,
+ * or, for an image of which it says nothing, each signer's.
  */
-export function listApprovers({ bases, signers }: LoadedPolicy["policy"], image: ImageFacts): string[] {
-  const own = bases.filter((base) => base.image === formatRepository(image.reference));
-  if (own.length === 0) return Object.keys(signers);
-  return [...new Set(own.flatMap(({ approval }) => approval?.signers ?? []))];
+export function listApprovers(policy: LoadedPolicy["policy"], image: ImageFacts): string[] {
+  const isHere = (each: { image: string }): boolean => each.image === formatRepository(image.reference);
+  const signed = listSigned(policy).filter(isHere);
+  if (signed.length === 0) return policy.bases.some(isHere) ? [] : Object.keys(policy.signers);
+  return [...new Set(signed.flatMap(({ approval }) => approval.signers))];
 }
 
 /** What of the policy's `images` an image has against it, each platform for itself: layers are read, all of them. */

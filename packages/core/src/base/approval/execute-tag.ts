@@ -3,9 +3,8 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
-import type { PolicyBase } from "../../policy/schema.ts";
 import { chooseNewest } from "./choose-newest.ts";
-import { type BasesPolicy, gatherVersions, type SignedBase } from "./gather.ts";
+import { type BasesPolicy, gatherVersions, listSigned, type SignedImages } from "./gather.ts";
 
 /** What became of a floating tag. */
 export interface MovedTag {
@@ -21,13 +20,18 @@ export interface MovedTag {
   kept?: string;
 }
 
-/** A base of which the policy says by which tag its newest version goes. */
-export type TaggedBase = SignedBase & { approval: { tag: string } };
+/** Images of which the policy says by which tag the newest version goes. */
+export type TaggedImages = SignedImages & { approval: { tag: string } };
 
-/** The base as one with a floating tag; undefined where the policy gives it none. */
-export function withTag(base: PolicyBase): TaggedBase | undefined {
-  const { approval } = base;
-  return approval?.tag === undefined ? undefined : { ...base, approval: { ...approval, tag: approval.tag } };
+/** Of a policy's bases and builders those that have a floating tag. */
+export function listFloating(policy: Parameters<typeof listSigned>[0]): TaggedImages[] {
+  return listSigned(policy).flatMap((each) => withTag(each) ?? []);
+}
+
+/** The same as such with a floating tag; undefined where the policy gives it none. */
+export function withTag(signed: SignedImages): TaggedImages | undefined {
+  const { tag } = signed.approval;
+  return tag === undefined ? undefined : { ...signed, approval: { ...signed.approval, tag } };
 }
 
 export interface MoveOptions {
@@ -39,7 +43,7 @@ export interface MoveOptions {
 const maxRounds = 4;
 
 /**
- * Points a base's floating tag at the newest version that is approved and has not ended, whatever it points at now.
+ * Points the floating tag of a base, or of what builds run in, at the newest version that is approved and has not ended, whatever it points at now.
  * Once it is set, policy, approvals and tag are read anew, so that whoever withdraws, approves or sets it at the same
  * time does not leave it behind; the same again changes nothing.
  *
@@ -51,7 +55,7 @@ const maxRounds = 4;
  */
 export async function moveTag(
   client: RegistryClient,
-  base: TaggedBase,
+  base: TaggedImages,
   readPolicy: () => Promise<BasesPolicy>,
   { now, isDryRun = false }: MoveOptions,
 ): Promise<MovedTag> {
@@ -77,20 +81,22 @@ export async function moveTag(
   throw new InfrastructureError(`${name} was set ${maxRounds} times, and is not where it should be`, {
     code: "tag-moved",
     attempts: maxRounds,
-    wayOut: `See who else sets it, and who approves and withdraws versions of base '${base.name}', then run again.`,
+    wayOut: `See who else sets it, and who approves and withdraws versions of ${describeUse(base)}, then run again.`,
   });
 }
 
-async function findNewest(client: RegistryClient, base: SignedBase, policy: BasesPolicy, now: Date): Promise<Digest> {
+const describeUse = ({ name, use }: SignedImages): string => `${use === "run" ? "base" : "builder"} '${name}'`;
+
+async function findNewest(client: RegistryClient, base: SignedImages, policy: BasesPolicy, now: Date): Promise<Digest> {
   const versions = await gatherVersions(rememberReads(client), base, policy, now);
   const found = chooseNewest(versions, base, now);
   if ("version" in found) return found.version.digest;
   const why = found.problems.length === 0 ? ["it has no version"] : found.problems;
   throw new PolicyViolation(
-    `no version of base '${base.name}' is approved, and its tag '${base.approval.tag}' stays where it is: ${why.slice(0, 5).join("; ")}`,
+    `no version of ${describeUse(base)} is approved, and its tag '${base.approval.tag}' stays where it is: ${why.slice(0, 5).join("; ")}`,
     {
       code: "base-not-approved",
-      rule: "base.approval",
+      rule: base.use === "run" ? "base.approval" : "build.builder",
       wayOut: "Approve a version (goldenpath base approve), and run again.",
     },
   );

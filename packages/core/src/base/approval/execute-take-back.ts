@@ -7,7 +7,7 @@ import { listTaggedImages } from "../../evidence/gather-record.ts";
 import type { LoadedPolicy, PolicyBase } from "../../policy/schema.ts";
 import { gatherStandings, type Standings } from "../gather-standings.ts";
 import { type MovedTag, type MoveOptions, moveTag, withTag } from "./execute-tag.ts";
-import { gatherVersions } from "./gather.ts";
+import { gatherVersions, listSigned, type SignedImages } from "./gather.ts";
 
 /** What became of the floating tags of the bases that a version was of. */
 export interface TakenBack {
@@ -16,45 +16,55 @@ export interface TakenBack {
   failures: unknown[];
 }
 
+/** Of what a policy has a version: bases to stand on, images to build in, and those of both that count by approvals. */
+export interface VersionOf {
+  isBase: boolean;
+  isBuilder: boolean;
+  signed: SignedImages[];
+}
+
 /**
- * The bases of a policy that have a version: by the policy's list, or else by what their repositories' tags point at.
+ * Of what of a policy something is a version: by the policy's list, or else by what a repository's tags point at.
  * @throws as `gatherVersions`
  */
-export async function findBasesOf(
+export async function findVersion(
   client: RegistryClient,
   version: Digest,
   policy: LoadedPolicy,
   now: Date,
-): Promise<PolicyBase[]> {
-  const found: PolicyBase[] = [];
-  for (const base of policy.policy.bases) {
-    const { approval, digests } = base;
-    if (digests.length > 0 || approval === undefined) {
-      if (digests.includes(version)) found.push(base);
-      continue;
-    }
-    const versions = await gatherVersions(rememberReads(client), { ...base, approval }, policy, now);
-    if (versions.some(({ digest }) => digest === version)) found.push(base);
+): Promise<VersionOf> {
+  const { bases, build } = policy.policy;
+  const signed: SignedImages[] = [];
+  for (const each of listSigned(policy.policy)) {
+    const versions =
+      each.digests.length > 0
+        ? each.digests
+        : (await gatherVersions(rememberReads(client), each, policy, now)).map(({ digest }) => digest);
+    if (versions.includes(version)) signed.push(each);
   }
-  return found;
+  return {
+    isBase: signed.some(({ use }) => use === "run") || bases.some(({ digests }) => digests.includes(version)),
+    isBuilder: JSON.stringify(build.builders).includes(version),
+    signed,
+  };
 }
 
 /**
- * Takes the floating tags of bases back to what is approved still, once one of their versions was withdrawn. Where one
- * tag can't be moved the others are, all the same.
+ * Takes floating tags back to what is approved still, once a version was withdrawn. Where one tag can't be moved the
+ * others are, all the same.
  * @param readPolicy with the withdrawal in it
- * @throws what no base is to blame for, as `moveTag`
+ * @throws what no tag is to blame for, as `moveTag`
  */
 export async function takeTagsBack(
   client: RegistryClient,
-  bases: readonly PolicyBase[],
+  signed: readonly SignedImages[],
   readPolicy: () => Promise<LoadedPolicy>,
   options: MoveOptions,
 ): Promise<TakenBack> {
   const taken: TakenBack = { moved: [], failures: [] };
-  for (const base of bases.flatMap((each) => withTag(each) ?? [])) {
+  for (const each of signed.flatMap((one) => withTag(one) ?? [])) {
     try {
-      taken.moved.push(await moveTag(client, base, readPolicy, options));
+      taken.moved.push(await moveTag(client, each, readPolicy, options));
     } catch (error) {
       if (!isKnownError(error) || error.code === "aborted") throw error;
       taken.failures.push(error);

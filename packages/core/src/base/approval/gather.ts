@@ -5,9 +5,10 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { isRunnable, type Platform } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
+import type { Builder } from "../../build/strategies/strategy.ts";
 import { lookAtTag } from "../../evidence/gather-record.ts";
 import type { ApprovalRules } from "../../policy/approval-section.ts";
-import type { LoadedPolicy, PolicyBase } from "../../policy/schema.ts";
+import type { LoadedPolicy, Policy, PolicyBase } from "../../policy/schema.ts";
 import { listWithdrawn } from "../../policy/withdrawals.ts";
 import { isRunnableContent } from "../../promote/runnable.ts";
 import { collectEvidence } from "../../signing/collect.ts";
@@ -52,7 +53,41 @@ export async function gatherPolicyBases(
   return each.flat();
 }
 
-export type SignedBase = PolicyBase & { approval: ApprovalRules };
+type SignedBase = PolicyBase & { approval: ApprovalRules };
+
+/** Images of a policy that count by signed approvals: a base, or what builds run in. */
+export interface SignedImages {
+  name: string;
+  /** Their repository. */
+  image: string;
+  /** Those that are asked about; none: what the repository's tags point at. */
+  digests: readonly Digest[];
+  until?: string | undefined;
+  approval: Pick<ApprovalRules, "signers"> & Partial<ApprovalRules>;
+  use: "run" | "build";
+}
+
+/** Of a policy's bases and builders those that count so, in its order. */
+export function listSigned({ bases, build }: Pick<Policy, "bases" | "build">): SignedImages[] {
+  const ofBases = bases.flatMap(({ approval, ...base }) =>
+    approval === undefined ? [] : [{ ...base, approval, use: "run" as const }],
+  );
+  const ofBuilders = build.builders.flatMap(({ name, image, digests, until, approval }: Builder) =>
+    approval === undefined || image === undefined || digests === undefined
+      ? []
+      : [
+          {
+            name,
+            image,
+            digests,
+            until,
+            approval: { ...approval, signers: [...approval.signers] },
+            use: "build" as const,
+          },
+        ],
+  );
+  return [...ofBases, ...ofBuilders];
+}
 
 /** A version of a base, and what is signed of it. */
 export interface BaseVersion {
@@ -86,7 +121,7 @@ async function gatherSigned(
  */
 export async function gatherVersions(
   client: RegistryClient,
-  base: SignedBase,
+  base: Pick<SignedImages, "name" | "image" | "digests" | "approval">,
   loaded: BasesPolicy,
   now: Date,
 ): Promise<BaseVersion[]> {
@@ -160,19 +195,26 @@ function assertFew(count: number, name: string): void {
 }
 
 /**
- * The policy with the versions that hold at a moment in place of what its bases list, the newest approved last: what is
- * built goes on that one.
+ * The policy with the versions that hold at a moment in place of what its bases list, and of its builders, the newest
+ * approved last: what is built goes on that one, and in that one.
  */
 export async function resolveBases(client: RegistryClient, loaded: LoadedPolicy, now: Date): Promise<LoadedPolicy> {
-  if (loaded.policy.bases.every(({ approval }) => approval === undefined)) return loaded;
-  const bases = await mapConcurrently(concurrency, loaded.policy.bases, async (each) => {
-    const { approval } = each;
-    if (approval === undefined) return each;
-    const versions = await gatherVersions(rememberReads(client), { ...each, approval }, loaded, now);
-    const holding = versions.filter(
-      ({ found }) => judgeApproval({ rules: approval, found, newer: [] }, now).refused.length === 0,
-    );
-    return { ...each, digests: holding.map(({ digest }) => digest) };
+  const signed = listSigned(loaded.policy);
+  if (signed.length === 0) return loaded;
+  const holding = await mapConcurrently(concurrency, signed, async (each) => {
+    const versions = await gatherVersions(rememberReads(client), each, loaded, now);
+    const { approval: rules, use } = each;
+    const digests = versions
+      .filter(({ found }) => judgeApproval({ rules, found, newer: [], use }, now).refused.length === 0)
+      .map(({ digest }) => digest);
+    return { ...each, digests };
   });
-  return { ...loaded, policy: { ...loaded.policy, bases } };
+  const put = <T extends { name: string }>(entries: T[], of: SignedImages["use"]): T[] =>
+    entries.map((entry) => {
+      const found = holding.find(({ name, use }) => use === of && name === entry.name);
+      return found === undefined ? entry : { ...entry, digests: found.digests };
+    });
+  const { bases, build } = loaded.policy;
+  const resolved = { bases: put(bases, "run"), build: { ...build, builders: put(build.builders, "build") } };
+  return { ...loaded, policy: { ...loaded.policy, ...resolved } };
 }

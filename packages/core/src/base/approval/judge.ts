@@ -8,6 +8,8 @@ export interface ApprovalState {
   found: FoundApproval;
   /** When the newer versions of the base were approved. */
   newer: readonly Date[];
+  /** `build`: it is to build in. Default: to stand on. */
+  use?: "run" | "build";
 }
 
 export interface ApprovalVerdict {
@@ -27,10 +29,10 @@ const rebuild =
   "Rebuild the image on the newest version of the base; `goldenpath base of` names the version that it stands on.";
 
 /**
- * May an application stand on a version with such an approval at a moment? What was reached is refused once the policy's
+ * May an application stand on a version with such an approval at a moment, or a build run in it? What was reached is refused once the policy's
  * `grace` is over, and said before.
  */
-export function judgeApproval({ rules, found, newer }: ApprovalState, now: Date): ApprovalVerdict {
+export function judgeApproval({ rules, found, newer, use = "run" }: ApprovalState, now: Date): ApprovalVerdict {
   if (found.kind === "refused") {
     const wayOut =
       "Rebuild it on an approved version, or have the platform team approve this one: goldenpath base approve.";
@@ -38,7 +40,14 @@ export function judgeApproval({ rules, found, newer }: ApprovalState, now: Date)
   }
   const { approvedAt, endOfLife, role } = found.approval;
   const verdict: ApprovalVerdict = { refused: [], warnings: [] };
-  if (role === "build-only") {
+  if (use === "build" && role === "run-only") {
+    verdict.refused.push({
+      rule: "build.builder",
+      problem: "it is approved to run on, and not to build in (role run-only)",
+      wayOut: "Build in an image that is approved to build in: goldenpath base approve --role build-only.",
+    });
+  }
+  if (use === "run" && role === "build-only") {
     verdict.refused.push({
       rule: "base.build-image",
       problem: "it is approved to build in, and not to run on (role build-only)",

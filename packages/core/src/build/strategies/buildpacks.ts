@@ -1,5 +1,6 @@
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { builderApproval } from "../../policy/approval-section.ts";
 import { approvedDay, day, digestText, name, pinnedReference, repositoryText } from "../../policy/schema-text.ts";
 import { parsePinned } from "../pinned.ts";
 import { detectEcosystems, languages } from "../survey/ecosystems.ts";
@@ -36,6 +37,11 @@ const builderSchema = z
       .min(1)
       .optional()
       .describe("The approved versions of the builder image. New builds use the last one."),
+    approval: builderApproval
+      .optional()
+      .describe(
+        "Of `digests`, those count for new builds whose approval is signed as `build-only` or `both`, as `goldenpath base approve` does, and as long as that says; they use the one that was approved last. The gate goes by `digests`.",
+      ),
     lifecycleImage: pinnedReference
       .optional()
       .describe(
@@ -77,6 +83,9 @@ const builderSchema = z
   })
   .refine(({ image, digests }) => (image === undefined) === (digests === undefined), {
     message: "has `image` and `digests` only together",
+  })
+  .refine(({ approval, image }) => approval === undefined || image !== undefined, {
+    message: "has `approval` only with a builder's `image`",
   })
   .refine(({ allowExtensions, lifecycleImage, image }) => allowExtensions === undefined || (lifecycleImage && image), {
     message: "has `allowExtensions` only with `image` and `lifecycleImage`, since pack alone runs extensions",

@@ -1,5 +1,6 @@
 import type { PinnedReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { builderApproval } from "../../policy/approval-section.ts";
 import { approvedDay, day, digestText, name, repositoryText } from "../../policy/schema-text.ts";
 import { isExportedTo, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
 import { describePlugin, type ImagePlugin } from "./image-plugins.ts";
@@ -15,6 +16,11 @@ const builderSchema = z.strictObject({
     .array(digestText)
     .min(1)
     .describe("The approved versions of the builder image. New builds use the last one."),
+  approval: builderApproval
+    .optional()
+    .describe(
+      "Of `digests`, those count for new builds whose approval is signed as `build-only` or `both`, as `goldenpath base approve` does, and as long as that says; they use the one that was approved last. The gate goes by `digests`.",
+    ),
   approved: approvedDay.optional(),
   until: day.optional().describe("The last day (UTC) on which anything is built with it."),
   runImage: name.describe("The name of the approved base that the application is put on."),

@@ -21,6 +21,8 @@ export interface Builder {
   /** The repository of the image that it builds in, and its approved versions, the newest last: where it has one. */
   image?: string | undefined;
   digests?: readonly Digest[] | undefined;
+  /** Who must have approved the version that new builds use, where the policy's list is not enough. */
+  approval?: { signers: readonly string[]; maxAge?: number | undefined; tag?: string | undefined } | undefined;
   /** Images that it builds with instead of in one. */
   buildpacks?: readonly string[] | undefined;
   /** The day (UTC) on which its newest version was approved. */

@@ -216,3 +216,27 @@ test("a signature beside the bases, under a tag, is no version of one and keeps 
   await stand.client.pushManifest(base.repository, bytes, mediaTypes.ociManifest, "signature");
   expect(await judge(onIt)).toEqual([]);
 });
+
+describe("a base of which the policy asks for proven points", () => {
+  const asks = ", score: { open: 20, needless: 5 }";
+  const examined = (proven: object) =>
+    approved({ examined: { score: [{ platform: "linux/amd64", points: 100, proven }] } });
+  const enough = { publisher: 0, updated: 0, open: 20, needless: 5 };
+
+  test.each<[what: string, says: RegExp, decision: ReturnType<typeof approved>]>([
+    ["with fewer", /has 10 proven points for open .* and the policy asks for 20/, examined({ ...enough, open: 10 })],
+    [
+      "with points by its own word alone",
+      /does not say how many points were proven/,
+      approved({ examined: { score: [{ platform: "linux/amd64", points: 100 }] } }),
+    ],
+    ["of which nothing is told", /does not say how many points were proven/, approved()],
+  ])("%s is refused, and with as many it is not", async (_what, says, decision) => {
+    await writePolicy(asks);
+    const { base, onIt } = await pushVersion(`scored-${counter}`);
+    await sign(base, { ...decision, decidedAt: ago(1) });
+    expect(await judge(onIt)).toEqual([expect.stringMatching(says)]);
+    await sign(base, examined(enough));
+    expect(await judge(onIt)).toEqual([]);
+  });
+});

@@ -1,3 +1,6 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { generateKeyPair } from "@goldenpath/core/signing/keys";
 import { gzipLayer, type LayerStand, startLayerStand } from "@goldenpath/testing/layered-image";
 import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -93,4 +96,34 @@ describe("what is asked for", () => {
     expect(text).toContain("Did you mean 'provenance'?");
     expect((await score("registry.test/a", "--minimum", "101")).code).toBe(2);
   });
+});
+
+test("a policy asks for points by question, of which an image's own word gives none", async () => {
+  const image = await push(lean, {
+    ...{ User: "1000", Labels: { "org.opencontainers.image.source": "https://github.com/acme/base" } },
+  });
+  const name = `${stand.server.host}/bases/any`;
+  const key = generateKeyPair().publicKeyPem.trim().replaceAll(/^/gm, "      ");
+  const asked = async (points: string, of = name) => {
+    const file = join(stand.directory, "score.yaml");
+    const base = `bases:\n  - { name: any, image: ${of}, approval: { signers: [approver], score: ${points} } }\n`;
+    await writeFile(
+      file,
+      `version: 1\nname: acme\nserial: 1\nsigners:\n  approver:\n    publicKey: |\n${key}\n${base}`,
+    );
+    return score(image, "--policy", file);
+  };
+  // 5 points for where it says that its source is, and none that is proven.
+  const open = await asked("{ open: 1 }");
+  expect(open.text).toContain("linux/amd64 has 0 proven points for open (Is it built in the open?)");
+  expect(open.code).toBe(1);
+  const lacks = await asked("{ needless: 24 }");
+  expect({ code: lacks.code, text: lacks.text }).toMatchObject({
+    code: 1,
+    text: expect.stringContaining("has 23 proven"),
+  });
+  expect((await asked("{ needless: 23, publisher: 10 }")).code).toBe(0);
+  // Of another repository's bases nothing is asked here.
+  expect((await asked("{ open: 1 }", `${name}2`)).code).toBe(0);
+  expect((await asked("{ open: 21 }")).text).toContain("must not be more than 20");
 });

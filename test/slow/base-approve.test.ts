@@ -40,10 +40,10 @@ afterAll(async () => {
   await stand.stop();
 });
 
-async function writePolicy(more: string): Promise<void> {
+async function writePolicy(more: string, rules = ""): Promise<void> {
   const { build, promote, approver } = keys;
   const signers = { build: build.publicKeyPem, promote: promote.publicKeyPem, approver: approver.publicKeyPem };
-  const base = `bases:\n  - name: golden\n    image: ${stand.server.host}/bases/golden\n    approval: { signers: [approver], tag: stable }\n${more}`;
+  const base = `bases:\n  - name: golden\n    image: ${stand.server.host}/bases/golden\n    approval: { signers: [approver], tag: stable${rules} }\n${more}`;
   const text = samplePolicyText
     .replace(/^signers:\n[\s\S]*?(?=^bases:)/m, `signers:\n${renderSigners(signers)}`)
     .replace(/^bases:\n[\s\S]*?(?=^build:)/m, base)
@@ -88,6 +88,29 @@ test("an image is scanned and scored, approved once, and stood on from then on",
   expect(await stand.enforce(onIt)).toMatchObject({ verdict: "pass", rules: [] });
   expect((await approve(base)).out).toContain("was approved before");
   expect(await countOf(base)).toBe(1);
+}, 300_000);
+
+test("where the policy asks for proven points, a version with fewer is not signed, and the approval tells of them", async () => {
+  const base = await pushBase({ "srv/scored": "1" }, "scored");
+  const onIt = await stand.push([
+    gzipLayer(tarFiles({ ...known, "srv/scored": "1" })),
+    gzipLayer(tarOf({ name: "srv/app", content: "app" })),
+  ]);
+  // Signed before anybody asked for points.
+  expect((await approve(base)).code).toBe(0);
+  const asks = (score: string) => writePolicy("images: { refuse: [secrets] }\n", `, score: ${score}`);
+  await asks("{ open: 20 }");
+  const few = await approve(base);
+  expect(few).toMatchObject({ code: 1, out: expect.stringContaining("has 0 proven points for open") });
+  await asks("{ needless: 10, publisher: 10 }");
+  expect(await stand.enforce(onIt)).toMatchObject({ verdict: "pass" });
+  await asks("{ needless: 10, publisher: 25 }");
+  expect((await stand.enforce(onIt)).rules).toEqual(["base.approval"]);
+  // By now it is signed, by its approver.
+  expect((await approve(base)).out).toContain(": approved");
+  expect((await approve(base)).out).toContain("was approved before");
+  expect(await stand.enforce(onIt)).toMatchObject({ verdict: "pass", rules: [] });
+  await writePolicy("images: { refuse: [secrets] }\n");
 }, 300_000);
 
 test("what the policy or the demands refuse is not signed, nor by anybody else's key", async () => {

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { judgeScore } from "@goldenpath/core/base/score/demands";
+import { judgeProven, judgeScore, listLeast, proveScore } from "@goldenpath/core/base/score/demands";
 import { gatherScores } from "@goldenpath/core/base/score/gather";
 import { renderCard, renderCardMarkdown } from "@goldenpath/core/base/score/render";
 import { checkNames } from "@goldenpath/core/base/score/score";
@@ -9,7 +9,7 @@ import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { withRegistryClient } from "@goldenpath/registry-client/create";
-import { parseReference } from "@goldenpath/registry-client/oci/reference";
+import { formatRepository, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
 import { openContext } from "./context.ts";
 
@@ -91,7 +91,11 @@ export async function runBaseCommand(args: readonly string[], output: Output): P
       : await withClient(context, loaded, (client) =>
           gatherScores(reference, { client, policy: loaded.policy, now, signal }),
         );
-  const refused = scored.flatMap((each) => judgeScore(each, demands));
+  const least = listLeast(loaded?.policy.bases ?? [], formatRepository(reference));
+  const refused = scored.flatMap((each) => [
+    ...judgeScore(each, demands),
+    ...least.flatMap((asked) => judgeProven(each.platform, proveScore(each.score), asked)),
+  ]);
   if (json) output.out(`${stringifyJson({ images: scored, refused }, 2)}\n`);
   else {
     for (const each of scored) output.out(markdown ? renderCardMarkdown(each) : renderCard(each));

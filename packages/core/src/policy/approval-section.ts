@@ -1,6 +1,16 @@
 import { z } from "zod";
 import { duration, name, tagName } from "./schema-text.ts";
 
+const least = (most: number) => z.number().int().min(1).max(most).optional();
+
+/** The questions of `base/score/score.ts`, each with what of its points can be proven. */
+const scoreSection = z.strictObject({
+  publisher: least(25).describe("Is its publisher reputable? By a signature, and the repository that it lies in."),
+  updated: least(15).describe("Is it updated regularly? By who else dates what is signed about it."),
+  open: least(20).describe("Is it built in the open? By signed provenance, and a signed SBOM."),
+  needless: least(25).describe("Is nothing needless in it? By its layers."),
+});
+
 /** By whose signature a base counts, and how long. */
 export const approvalSection = z.strictObject({
   signers: z
@@ -21,6 +31,11 @@ export const approvalSection = z.strictObject({
   warnBefore: duration
     .optional()
     .describe("How long before the end of life or `maxAge` it is said that the version ends, such as 14d."),
+  score: scoreSection
+    .optional()
+    .describe(
+      "How many points a version must have at least, by question of `goldenpath base score` and on each platform: of what rests on proof alone. `goldenpath base approve` signs no version with fewer, and one whose approval does not say so does not count.",
+    ),
   tag: tagName
     .optional()
     .describe(

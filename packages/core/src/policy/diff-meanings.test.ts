@@ -53,6 +53,7 @@ describe("the table's directions, each written a second time", () => {
         ...gates,
         "bases[].approval",
         "build.builders[].approval",
+        "bases[].approval.score",
         "environments.*.requires",
         "images",
         "images.mustHave",
@@ -76,7 +77,8 @@ describe("the table's directions, each written a second time", () => {
       ].toSorted(),
     );
     const ofSboms = ["version", "identifier", "license", "hash", "supplier"].map((each) => `scan.sbom.${each}`);
-    expect(as("least").toSorted()).toEqual([...ofSboms, "signers.*.from"].toSorted());
+    const ofScores = ["publisher", "updated", "open", "needless"].map((each) => `bases[].approval.score.${each}`);
+    expect(as("least").toSorted()).toEqual([...ofSboms, ...ofScores, "signers.*.from"].toSorted());
   });
 
   test("it lets nothing in and shuts nothing out", () => {

@@ -152,6 +152,13 @@ const bases: Meanings = {
   "bases[].approval.maxBehind": atMost("a version may be {} behind the newest approved"),
   "bases[].approval.grace": later("images pass for {} after a version has ended"),
   "bases[].approval.warnBefore": told("it is said {} before a version ends"),
+  "bases[].approval.score": { as: "section", says: "a version needs proven points", more: "narrowing" },
+  ...Object.fromEntries(
+    ["publisher", "updated", "open", "needless"].map((question): [string, Meaning] => [
+      `bases[].approval.score.${question}`,
+      { as: "least", says: `a version has {} proven points for ${question} at least` },
+    ]),
+  ),
   "bases[].approval.tag": told("the tag {} follows the newest approved version"),
   "bases[].mayChange": grants("layers on top may change {}", { absent: "none" }),
 };

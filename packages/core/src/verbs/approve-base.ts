@@ -5,6 +5,7 @@ import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import {
   formatReference,
+  formatRepository,
   isSameRepository,
   parseReference,
   parseRepository,
@@ -17,7 +18,7 @@ import { listFloating, type MovedTag, moveTag, type TaggedImages } from "../base
 import { listBehind } from "../base/approval/execute-take-back.ts";
 import { type BaseRole, baseRoles } from "../base/approval/predicate.ts";
 import type { Standings } from "../base/gather-standings.ts";
-import { judgeScore } from "../base/score/demands.ts";
+import { judgeProven, judgeScore, listLeast, proveScore } from "../base/score/demands.ts";
 import { gatherScores } from "../base/score/gather.ts";
 import type { ScoredImage } from "../base/score/render.ts";
 import { checkNames } from "../base/score/score.ts";
@@ -213,13 +214,21 @@ async function judgeAndApprove(
   const habits = await findHabits(client, image, policy.policy, around.signal);
   const scan = await scanImage(pinned, given, around);
   const demands = { minimum: given.minimum, required: given.require };
-  const refused = [...scores.flatMap((each) => judgeScore(each, demands)), ...habits, ...scan.refused];
+  const least = listLeast(policy.policy.bases, formatRepository(reference));
+  const refused = [
+    ...scores.flatMap((each) => [
+      ...judgeScore(each, demands),
+      ...least.flatMap((asked) => judgeProven(each.platform, proveScore(each.score), asked)),
+    ]),
+    ...habits,
+    ...scan.refused,
+  ];
   const { verdict, counts } = scan;
   const found = { image: pinned, scores, scan: { verdict, counts }, refused, tags: [], failures: [] };
   if (refused.length > 0) return { ...found, verdict: verdict === "error" ? "error" : "fail" };
   const examined = {
     scan: found.scan,
-    score: scores.map(({ platform, score }) => ({ platform, points: score.points })),
+    score: scores.map(({ platform, score }) => ({ platform, points: score.points, proven: proveScore(score) })),
     images: "pass",
   };
   const endOfLife = readEndOfLife(given["end-of-life"], now);

@@ -11,7 +11,7 @@ const version = (name: string, days: number, endOfLife = "2026-12-31"): BaseVers
   found: {
     kind: "approved",
     approval: {
-      ...{ approvedAt: new Date(now.getTime() - days * day), endOfLife, role: "both" },
+      ...{ approvedAt: new Date(now.getTime() - days * day), endOfLife, role: "both", proven: [] },
       ...{ signers: ["approver"], bundle: digestOf("bundle") },
     },
   },

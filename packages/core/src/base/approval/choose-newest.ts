@@ -17,8 +17,8 @@ export function chooseNewest(
 ): NewestVersion {
   if (until !== undefined && isDayOver(until, now)) return { problems: [`its until is ${until}`] };
   const dates = versions.flatMap(({ found }) => (found.kind === "approved" ? [found.approval.approvedAt] : []));
-  const { maxAge, maxBehind } = approval;
-  const rules = { maxAge, maxBehind, grace: undefined, warnBefore: undefined };
+  const { maxAge, maxBehind, score } = approval;
+  const rules = { maxAge, maxBehind, score, grace: undefined, warnBefore: undefined };
   const problems: string[] = [];
   for (const version of versions.toReversed()) {
     const { digest, found } = version;

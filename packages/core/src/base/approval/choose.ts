@@ -3,7 +3,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { predicateTypes } from "../../signing/predicates.ts";
 import { isDigestIn, namesSubject } from "../../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../../signing/types.ts";
-import { type BaseRole, type Decision, readDecision } from "./predicate.ts";
+import { type BaseRole, type Decision, type ProvenScore, readDecision, readProven } from "./predicate.ts";
 
 /** That a version of a base counts, by the word of an approver. */
 export interface Approval {
@@ -13,6 +13,8 @@ export interface Approval {
   endOfLife: string;
   role: BaseRole;
   notes?: string;
+  /** The points that were proven when it was approved, of each platform; empty where the approval does not tell. */
+  proven: readonly ProvenScore[];
   /** Of the policy's signers those who signed it. */
   signers: readonly string[];
   /** Of the bytes that hold the signed statement. */
@@ -71,6 +73,7 @@ export function chooseApproval(facts: VersionFacts): FoundApproval {
     kind: "approved",
     approval: {
       ...{ approvedAt: at, endOfLife, role, signers: signed.signers, bundle: signed.bundle.digest },
+      proven: readProven(decision.examined),
       ...(notes === undefined ? {} : { notes }),
     },
   };

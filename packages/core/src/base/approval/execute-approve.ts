@@ -11,8 +11,10 @@ import { materialOf } from "../../signing/schemes/find.ts";
 import type { Signer } from "../../signing/types.ts";
 import { readChildLayers } from "../gather.ts";
 import { judgeHabits } from "../habits/judge.ts";
+import { listLeast } from "../score/demands.ts";
 import { chooseApproval } from "./choose.ts";
 import { listSigned } from "./gather.ts";
+import { judgePoints } from "./judge.ts";
 import { type BaseRole, buildDecisionStatement } from "./predicate.ts";
 
 /** What is said of an image that is approved. */
@@ -94,7 +96,11 @@ export async function approveImage(
   const found = chooseApproval({ digest, children: children.map((each) => each.digest), evidence, approvers, now });
   if (found.kind === "approved") {
     const { approval } = found;
-    if (approval.endOfLife === endOfLife && approval.role === role && approval.notes === notes) return false;
+    const isSame = approval.endOfLife === endOfLife && approval.role === role && approval.notes === notes;
+    // One that tells of fewer points than are asked for now does not count, and so is signed anew.
+    const least = listLeast(policy.policy.bases, formatRepository(repository));
+    const isEnough = least.every((asked) => judgePoints(approval.proven, asked).length === 0);
+    if (isSame && isEnough) return false;
   }
   const statement = buildDecisionStatement({
     image: { repository, digest, children: children.map((each) => each.digest) },

@@ -107,8 +107,8 @@ async function gatherSigned(
   const gathered = await mapConcurrently(concurrency, versions, async ({ digest, found }) => {
     const own = found.kind === "approved" ? found.approval.approvedAt.getTime() : Number.POSITIVE_INFINITY;
     const newer = dates.filter((date) => date.getTime() > own);
-    const { maxAge, maxBehind, grace, warnBefore } = base.approval;
-    const state = { rules: { maxAge, maxBehind, grace, warnBefore }, found, newer };
+    const { maxAge, maxBehind, grace, warnBefore, score } = base.approval;
+    const state = { rules: { maxAge, maxBehind, grace, warnBefore, score }, found, newer };
     const children = await gatherApprovedBases(client, [{ ...base, digests: [digest] }], platforms);
     return children.map((child): ApprovedBase => ({ ...child, approval: state }));
   });

@@ -12,6 +12,7 @@ const approval: Approval = {
   approvedAt: ago(10),
   endOfLife: "2026-12-31",
   role: "run-only",
+  proven: [],
   signers: ["platform"],
   bundle: digestOf("approval"),
 };
@@ -98,5 +99,37 @@ describe("an image on a version of a base that counts by signed approvals", () =
     expect(onGolden(base("golden", "os libc", { approval: soon })).notes).toEqual([
       expect.stringMatching(/end of life is 2026-05-12; images on it are refused from 2026-05-13T00:00:00.000Z on/),
     ]);
+  });
+});
+
+describe("points that were proven when a version was approved", () => {
+  const proven = { publisher: 25, updated: 15, open: 20, needless: 10 };
+  const told = (change: Partial<typeof proven> = {}, platform = "linux/amd64") => ({
+    platform,
+    proven: { ...proven, ...change },
+  });
+  const ask = (score: object, ...scores: ReturnType<typeof told>[]) =>
+    judgeApproval(state({ proven: scores }, { rules: { score } }), now).refused.map(({ rule, problem }) => {
+      expect(rule).toBe("base.approval");
+      return problem;
+    });
+
+  test.each(["publisher", "updated", "open", "needless"] as const)("of %s, one too few are refused", (question) => {
+    const least = { [question]: proven[question] };
+    expect(ask(least, told({ [question]: proven[question] - 1 }))).toEqual([
+      expect.stringContaining(`linux/amd64 has ${proven[question] - 1} proven points for ${question}`),
+    ]);
+    expect(ask(least, told())).toEqual([]);
+  });
+
+  test("on one platform of two", () => {
+    expect(ask({ open: 20 }, told(), told({ open: 10 }, "linux/arm64"))).toEqual([
+      expect.stringContaining("linux/arm64 has 10"),
+    ]);
+  });
+
+  test("that the approval does not tell are none, where some are asked for", () => {
+    expect(ask({ open: 1 })).toEqual([expect.stringContaining("does not say how many points were proven")]);
+    expect(judged(state()).rules).toEqual([]);
   });
 });

@@ -1,10 +1,13 @@
+import { cleanLine } from "@goldenpath/foundation/text/clean";
 import type { ApprovalRules } from "../../policy/approval-section.ts";
 import type { Violation } from "../../result.ts";
+import { judgeProven, type LeastPoints } from "../score/demands.ts";
 import type { FoundApproval } from "./choose.ts";
+import type { ProvenScore } from "./predicate.ts";
 
 /** What the policy asks of a version's approval, and what was found. */
 export interface ApprovalState {
-  rules: Pick<ApprovalRules, "maxAge" | "maxBehind" | "grace" | "warnBefore">;
+  rules: Pick<ApprovalRules, "maxAge" | "maxBehind" | "grace" | "warnBefore" | "score">;
   found: FoundApproval;
   /** When the newer versions of the base were approved. */
   newer: readonly Date[];
@@ -54,6 +57,8 @@ export function judgeApproval({ rules, found, newer, use = "run" }: ApprovalStat
       wayOut: "Rebuild it on a base that is approved to run on.",
     });
   }
+  for (const problem of judgePoints(found.approval.proven, rules.score))
+    verdict.refused.push({ rule: "base.approval", problem, wayOut: mend });
   for (const { at, rule, says } of listEnds({ approvedAt, endOfLife, rules, newer })) {
     const refusedFrom = at + (rules.grace ?? 0);
     // What is no time has been reached.
@@ -62,6 +67,17 @@ export function judgeApproval({ rules, found, newer, use = "run" }: ApprovalStat
       verdict.warnings.push(`${says}; images on it are refused from ${new Date(refusedFrom).toISOString()} on`);
   }
   return verdict;
+}
+
+const mend =
+  "Have the platform team mend what the score of this version lacks (goldenpath base score), and approve it anew; or rebuild the image on a version that has it.";
+
+/** Of each platform, by what its approver has signed; what that does not tell is none. */
+export function judgePoints(proven: readonly ProvenScore[], least: LeastPoints | undefined): string[] {
+  if (least === undefined) return [];
+  if (proven.length === 0)
+    return ["its approval does not say how many points were proven, and the policy asks for some"];
+  return proven.flatMap(({ platform, proven: points }) => judgeProven(cleanLine(platform, 60), points, least));
 }
 
 function listEnds({

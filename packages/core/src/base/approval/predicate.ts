@@ -44,6 +44,22 @@ export function readDecision(predicate: Readonly<Record<string, unknown>>): Deci
   return parsed.success ? parsed.data : { problem: describeIssues(parsed.error) };
 }
 
+const points = z.number().int().min(0);
+const scoresSchema = z
+  .array(
+    z.looseObject({
+      platform: z.string(),
+      proven: z.looseObject({ publisher: points, updated: points, open: points, needless: points }),
+    }),
+  )
+  .catch([]);
+export type ProvenScore = z.infer<typeof scoresSchema>[number];
+
+/** What an approval says of the points that were proven; empty where it does not, or can't be understood. */
+export function readProven({ score }: Readonly<Record<string, unknown>>): ProvenScore[] {
+  return scoresSchema.parse(score);
+}
+
 type Written<T> = T extends unknown ? Omit<T, "policy"> : never;
 
 export interface DecisionFacts {

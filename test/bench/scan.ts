@@ -1,16 +1,21 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import type { RecordedRequest } from "@goldenpath/registry-server/server";
+import type { RecordedRequest, RegistryServer } from "@goldenpath/registry-server/server";
+import { type DataPublisher, startPublisher } from "../support/data-publishers.ts";
 import { addAll, type FleetApplication, openFleetWorld } from "../support/fleet-world.ts";
 import { exampleDatabase } from "../support/scan-world.ts";
 import { measureProcess, type ProcessMeasure } from "./process.ts";
 import { type Counts, kindOf } from "./proxy.ts";
+import { type MirroredStand, mirrorForBench } from "./scan-data.ts";
 import { type BenchLine, type BenchRow, buildRow, judgeAim, judgeTime, withRatios } from "./shape.ts";
 
-export const scanLines = ["rescan", "overhead"] as const;
+export const scanLines = ["rescan", "overhead", "data"] as const;
 
 const root = join(import.meta.dirname, "..", "..");
+const scanAction = join(root, "actions", "scan", "dist", "index.js");
+/** Milliseconds to a registry or a publisher and back. */
+const farAway = 20;
 
 interface ScanBench {
   rounds: number;
@@ -25,8 +30,8 @@ interface ScanBench {
 const overhead = 0.3;
 
 /**
- * A rescan of many images from their signed SBOMs, over grype on each image; and one image's scan, over grype alone. The
- * images are of a base of 12 MB with 100 packages of Debian, and 150 packages of npm each.
+ * A rescan of many images from their signed SBOMs, over grype on each image; one image's scan, over grype alone; and
+ * both with the data that they have to fetch. The images are of a base of 12 MB with 100 packages of Debian, and 150 packages of npm each.
  */
 export async function benchScan(bench: ScanBench): Promise<BenchLine[]> {
   const wants = (id: (typeof scanLines)[number]): boolean => bench.only.length === 0 || bench.only.includes(id);
@@ -53,6 +58,7 @@ export async function benchScan(bench: ScanBench): Promise<BenchLine[]> {
     const lines: BenchLine[] = [];
     if (wants("rescan")) lines.push(await benchRescan(stand));
     if (wants("overhead")) lines.push(await benchOverhead(stand));
+    if (wants("data")) lines.push(await benchData(stand, world.registry));
     return lines;
   } finally {
     await world.close();
@@ -106,7 +112,6 @@ async function benchRescan({ bench, directory, take, policy, images }: Stand): P
 async function benchOverhead({ bench, directory, take, policy, images }: Stand): Promise<BenchLine> {
   const [image = ""] = images;
   const env = environment(bench, directory);
-  const action = join(root, "actions", "scan", "dist", "index.js");
   const inputs = { INPUT_IMAGE: image, INPUT_POLICY: policy, INPUT_DATABASE: exampleDatabase };
   const { row: ours } = await measure(bench, directory, take, {
     ...{
@@ -115,7 +120,7 @@ async function benchOverhead({ bench, directory, take, policy, images }: Stand):
       compared: true,
       note: "the action's bundle, by the signed SBOM and its base's view",
     },
-    argv: [process.execPath, action],
+    argv: [process.execPath, scanAction],
     env: { ...env, ...inputs, RUNNER_TEMP: directory },
   });
   const { row: theirs } = await measure(bench, directory, take, {
@@ -130,6 +135,63 @@ async function benchOverhead({ bench, directory, take, policy, images }: Stand):
     what: "one image scanned",
     rows: withRatios(rows),
     aims: judgeTime(rows, "scan", (seconds + overhead) / seconds, `at most ${overhead} s over the scanner itself`),
+  };
+}
+
+/** With the data that everybody has to get first, from a server as far away as a job's: by the registry, or from grype's publisher. */
+async function benchData(
+  { bench, directory, take, policy, images }: Stand,
+  registry: RegistryServer,
+): Promise<BenchLine> {
+  bench.say("mirroring the data");
+  const publisher = await startPublisher(farAway);
+  try {
+    const mirrored = await mirrorForBench(publisher, { host: registry.host, policy, directory });
+    registry.settings.latency = farAway;
+    const [image = ""] = images;
+    const env = environment(bench, directory);
+    const { row: ours } = await measure(bench, directory, take, {
+      ...{ name: "scan", ours: true, compared: true, note: "the action's bundle, its data verified before it is read" },
+      argv: [process.execPath, scanAction],
+      env: { ...env, INPUT_IMAGE: image, INPUT_POLICY: mirrored.policy, RUNNER_TEMP: directory },
+    });
+    // Which is signed by nobody, and comes with each run of each job.
+    const { row: theirs } = await measure(bench, directory, () => addPublished(take(), publisher), {
+      ...{
+        name: "grype db update",
+        ours: false,
+        compared: true,
+        note: "the same scan, its data by grype's own download",
+      },
+      argv: [process.execPath, scanAction],
+      env: { ...env, INPUT_IMAGE: image, INPUT_POLICY: policy, RUNNER_TEMP: directory, ...ownDownload(mirrored) },
+    });
+    const rows = [ours, theirs];
+    return {
+      id: "data",
+      what: `one image scanned by data that has to be fetched, ${farAway} ms a request`,
+      rows: withRatios(rows),
+      aims: judgeTime(rows, "scan", 1, "no slower than with grype's own download"),
+    };
+  } finally {
+    registry.settings.latency = 0;
+    publisher.close();
+  }
+}
+
+/** In a folder of this run alone. */
+const ownDownload = ({ list }: MirroredStand) => ({
+  ...{ GRYPE_DB_UPDATE_URL: list, GRYPE_DB_CACHE_DIR: undefined, GRYPE_DB_AUTO_UPDATE: undefined },
+});
+
+/** What the publisher was asked for as well. */
+function addPublished(counts: ReturnType<Stand["take"]>, publisher: DataPublisher): ReturnType<Stand["take"]> {
+  const asked = publisher.requests.splice(0).length;
+  const bytesReceived = counts.bytesReceived + publisher.sent;
+  publisher.sent = 0;
+  return {
+    ...{ ...counts, requests: counts.requests + asked, bytesReceived },
+    byKind: { ...counts.byKind, ...(asked === 0 ? {} : { "GET publisher": asked }) },
   };
 }
 

@@ -13,24 +13,29 @@ const run = promisify(execFile);
 export interface DataPublisher {
   url: string;
   files: Map<string, Uint8Array>;
-  /** Paths that were asked for. */
+  /** Paths that were asked for, with their bytes or without (HEAD). */
   requests: string[];
+  /** Bytes of what was handed out. */
+  sent: number;
   close(): void;
 }
 
-export async function startPublisher(): Promise<DataPublisher> {
+/** @param latency before each answer, in milliseconds */
+export async function startPublisher(latency = 0): Promise<DataPublisher> {
   const files = new Map<string, Uint8Array>();
   const requests: string[] = [];
+  const publisher: DataPublisher = { url: "", files, requests, sent: 0, close: () => server.close() };
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url ?? "");
     requests.push(path);
     const bytes = files.get(path);
+    if (request.method === "GET") publisher.sent += bytes?.byteLength ?? 0;
     response.statusCode = bytes === undefined ? 404 : 200;
-    response.end(bytes);
+    setTimeout(() => response.end(bytes), latency);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { url, files, requests, close: () => server.close() };
+  publisher.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return publisher;
 }
 
 /** The list of one database of grype and its archive, as grype's publisher serves them below `/databases`. */

@@ -13,7 +13,7 @@ ${questions
   )
   .join("\n")}
   --keys DIR
-      Where \`goldenpath keys new\` has made policy.pub (and, to sign with keys, build.pub, base.pub, scan.pub and promote.pub). Without it their places are
+      Where \`goldenpath keys new\` has made policy.pub (and, to sign with keys, build.pub, base.pub, scan.pub, promote.pub and golden-base.pub). Without it their places are
       left to be filled in, and \`policy check\` says by which command.
   --base IMAGE, --builder IMAGE (default: Paketo's run-jammy-base and builder-jammy-base)
       The golden base, and the builder image that applications are built in. A tag is resolved once, and its digest written.

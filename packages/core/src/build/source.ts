@@ -7,7 +7,7 @@ import { createMatcher } from "./glob.ts";
 import { findPlaces } from "./places.ts";
 import { emptyProject, type Project, parseProject } from "./project.ts";
 import { surveyTree } from "./survey/gather.ts";
-import { isWithin, listFolder } from "./survey/gather-files.ts";
+import { folderOnDisk, isWithin } from "./survey/gather-files.ts";
 import { readFolder } from "./survey/gather-folder.ts";
 import { isMarker } from "./survey/markers.ts";
 import { findMembership } from "./survey/members.ts";
@@ -102,12 +102,13 @@ export async function readSource(context: string, workingDirectory: string, chec
  * Maven, a project of Gradle. What can't be read up there is no part of what is built, and says nothing.
  */
 async function findFrame(folder: string, root: string, own: Survey): Promise<Survey["frame"]> {
+  const source = folderOnDisk(root);
   const parts = folder.split("/").slice(0, maxAbove);
   for (let depth = 0; depth < parts.length && folder !== ""; depth++) {
     const path = parts.slice(0, depth).join("/");
-    const names = await listFolder(root, path).catch(() => undefined);
+    const names = await source.list(path).catch(() => undefined);
     if (names === undefined || !names.files.some(isMarker)) continue;
-    const outer = await readFolder(root, names).catch(() => undefined);
+    const outer = await readFolder(source, names).catch(() => undefined);
     const file = outer === undefined ? undefined : findMembership(outer, { ...own, path: folder });
     if (file !== undefined) return { file, module: relative(join(root, path), join(root, folder)) };
   }

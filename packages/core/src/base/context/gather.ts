@@ -1,8 +1,6 @@
 import { realpath } from "node:fs/promises";
-import { join } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
-import { readBoundedFile } from "@goldenpath/foundation/text/read-file";
-import { listFolder } from "../../build/survey/gather-files.ts";
+import { folderOnDisk, type SourceFolder } from "../../build/survey/gather-files.ts";
 import { readDockerfileMentions } from "./dockerfile.ts";
 import { readGradleMentions, readPomMentions } from "./java-files.ts";
 import type { FileMentions } from "./mention.ts";
@@ -40,25 +38,37 @@ export async function gatherMentions(folder: string): Promise<{ files: string[];
   const root = await realpath(folder).catch(() => {
     throw new UserError(`'${folder}' is not there`, { code: "context-invalid", wayOut: "Name a folder." });
   });
+  return gatherMentionsOf(folderOnDisk(root), folder);
+}
+
+/**
+ * The same of a folder wherever it lies.
+ * @param called in messages
+ * @throws UserError `context-invalid` where it has more folders than anybody could mean; what its reader does
+ */
+export async function gatherMentionsOf(
+  source: SourceFolder,
+  called: string,
+): Promise<{ files: string[]; found: FileMentions }> {
   const files: string[] = [];
   const found: FileMentions = { mentions: [], unread: [] };
   const waiting: { path: string; depth: number }[] = [{ path: "", depth: 0 }];
   let seen = 0;
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (++seen > maxFolders) {
-      throw new UserError(`'${folder}' has more than ${maxFolders} folders`, {
+      throw new UserError(`'${called}' has more than ${maxFolders} folders`, {
         code: "context-invalid",
         wayOut: "Name the folder of one application.",
       });
     }
-    const names = await listFolder(root, next.path);
+    const names = await source.list(next.path);
     const at = (name: string): string => (next.path === "" ? name : `${next.path}/${name}`);
     for (const name of names.files) {
       const file = at(name);
       const read = readerOf(name, file);
       if (read === undefined) continue;
       files.push(file);
-      const { mentions, unread } = await readFile(root, file, read);
+      const { mentions, unread } = await readFile(source, file, read);
       found.mentions.push(...mentions);
       found.unread.push(...unread);
     }
@@ -73,10 +83,10 @@ function readerOf(name: string, file: string): ReadMentions | undefined {
   return readers.find((each) => each.name.test(name))?.read;
 }
 
-async function readFile(root: string, file: string, read: ReadMentions): Promise<FileMentions> {
+async function readFile(source: SourceFolder, file: string, read: ReadMentions): Promise<FileMentions> {
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(await readBoundedFile(join(root, file), maxBytes));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(await source.read(file, maxBytes));
   } catch (error) {
     const message =
       error instanceof TypeError ? "it is not UTF-8" : error instanceof Error ? error.message : String(error);

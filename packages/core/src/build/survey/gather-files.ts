@@ -27,6 +27,33 @@ export interface FolderNames {
   remarks: SourcePlace[];
 }
 
+/** Where an application's files lie: on the disk, or with GitHub. Paths are from its root, with `/` in between. */
+export interface SourceFolder {
+  /** Throws where the folder can't be listed. */
+  list(path: string): Promise<FolderNames>;
+  /** At most so many bytes; throws where there are more, or where it can't be read. */
+  read(file: string, maxBytes: number): Promise<Uint8Array>;
+  /** Where a file or a folder of that name is, after links; undefined where there is none. */
+  find(path: string): Promise<"inside" | "outside" | undefined>;
+}
+
+/** A folder of the disk. `root` has no links in it. */
+export function folderOnDisk(root: string): SourceFolder {
+  return {
+    list: (path) => listFolder(root, path),
+    async read(file, most) {
+      const path = await realpath(join(root, file));
+      if (!isWithin(root, path)) throw new Error("it is a link that leads out of the application");
+      return readBoundedFile(path, most);
+    },
+    find: (path) =>
+      realpath(join(root, path)).then(
+        (found) => (isWithin(root, found) ? "inside" : "outside"),
+        () => undefined,
+      ),
+  };
+}
+
 /** A link counts as what it leads to, where that is within `root`: a build takes nothing from elsewhere on the machine. */
 export async function listFolder(root: string, path: string): Promise<FolderNames> {
   const directory = join(root, path);
@@ -67,23 +94,20 @@ const maxBytes = 4 * 1024 * 1024;
 /** Reads files of one application, and keeps what could not be read. */
 export class DescriptorReader {
   readonly unread: SourcePlace[] = [];
-  readonly #root: string;
+  readonly #source: SourceFolder;
 
-  /** `root` has no links in it. */
-  constructor(root: string) {
-    this.#root = root;
+  constructor(source: SourceFolder) {
+    this.#source = source;
   }
 
   list(path: string): Promise<FolderNames> {
-    return listFolder(this.#root, path);
+    return this.#source.list(path);
   }
 
   /** What `parse` makes of the text of a file; undefined, and kept as unread, where there is no such thing. */
   async read<T>(file: string, parse: (text: string) => T): Promise<T | undefined> {
     try {
-      const path = await realpath(join(this.#root, file));
-      if (!isWithin(this.#root, path)) throw new Error("it is a link that leads out of the application");
-      return parse(decode(await readBoundedFile(path, maxBytes)));
+      return parse(decode(await this.#source.read(file, maxBytes)));
     } catch (error) {
       this.unread.push({ file, ...lineOf(error), message: describeUnfit(error) });
       return undefined;
@@ -92,20 +116,12 @@ export class DescriptorReader {
 
   /** Whether there is a file or a folder of that name, in the application. */
   async isThere(path: string): Promise<boolean> {
-    return realpath(join(this.#root, path)).then(
-      (found) => isWithin(this.#root, found),
-      () => false,
-    );
+    return (await this.#source.find(path)) === "inside";
   }
 
   /** The same for a file that need not be there. */
   async readIfThere<T>(file: string, parse: (text: string) => T): Promise<T | undefined> {
-    try {
-      await realpath(join(this.#root, file));
-    } catch {
-      return undefined;
-    }
-    return this.read(file, parse);
+    return (await this.#source.find(file)) === undefined ? undefined : this.read(file, parse);
   }
 }
 

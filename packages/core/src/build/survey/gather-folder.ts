@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import type { SourcePlace } from "@goldenpath/foundation/errors";
-import { DescriptorReader, type FolderNames } from "./gather-files.ts";
+import { DescriptorReader, type FolderNames, type SourceFolder } from "./gather-files.ts";
 import { readGradle } from "./gather-gradle.ts";
 import {
   isGoMain,
@@ -16,8 +16,8 @@ import type { GoModule, MavenProject, NodePackage, PythonProject, Survey } from 
 import { parseXml, UnfitXml } from "./xml.ts";
 
 /** Reads what a folder's files say of how it is built. */
-export async function readFolder(root: string, names: FolderNames): Promise<Survey> {
-  const reader = new DescriptorReader(root);
+export async function readFolder(source: SourceFolder, names: FolderNames): Promise<Survey> {
+  const reader = new DescriptorReader(source);
   const { path, files, folders, strays } = names;
   const remarks = [...names.remarks];
   const maven = files.includes("pom.xml") ? await readMaven(reader, posix.join(path, "pom.xml"), remarks) : undefined;

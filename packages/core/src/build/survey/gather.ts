@@ -1,5 +1,5 @@
 import { describeError, type SourcePlace } from "@goldenpath/foundation/errors";
-import { type FolderNames, listFolder } from "./gather-files.ts";
+import { type FolderNames, folderOnDisk, type SourceFolder } from "./gather-files.ts";
 import { readFolder } from "./gather-folder.ts";
 import { isMarker } from "./markers.ts";
 import type { Survey, SurveyedTree } from "./survey.ts";
@@ -29,12 +29,14 @@ const sourceSets = /^(?:main|test|it|\w+Test)$/;
 
 /**
  * Looks at an application's folder and at those below it, within bounds: so deep, so many. Below, only folders are gone
- * into that are no links and no hidden ones. `root` has no links in it.
- * @throws the system's errors, where the folder itself can't be listed
+ * into that are no links and no hidden ones.
+ * @param from a folder of the disk, by its path without links in it, or what reads one
+ * @throws what the reader does, where the folder itself can't be listed
  */
-export async function surveyTree(root: string): Promise<SurveyedTree> {
-  const topNames = await listFolder(root, "");
-  const top = await readFolder(root, topNames);
+export async function surveyTree(from: string | SourceFolder): Promise<SurveyedTree> {
+  const source = typeof from === "string" ? folderOnDisk(from) : from;
+  const topNames = await source.list("");
+  const top = await readFolder(source, topNames);
   const below: Survey[] = [];
   const remarks: SourcePlace[] = [];
   let tooDeep = "";
@@ -46,8 +48,8 @@ export async function surveyTree(root: string): Promise<SurveyedTree> {
       break;
     }
     try {
-      const names = await listFolder(root, path);
-      if (names.files.some(isMarker)) below.push(await readFolder(root, names));
+      const names = await source.list(path);
+      if (names.files.some(isMarker)) below.push(await readFolder(source, names));
       const inner = innerFolders(names);
       if (path.split("/").length < maxDepth) waiting.push(...inner);
       else if (inner.length > 0 && tooDeep === "") tooDeep = path;
@@ -57,7 +59,7 @@ export async function surveyTree(root: string): Promise<SurveyedTree> {
   }
   if (tooDeep !== "") remarks.push({ file: tooDeep, message: "has folders that are too deep to be looked at" });
   below.sort((one, other) => (one.path < other.path ? -1 : 1));
-  const pages = below.length > 0 ? [] : await listPages(root, topNames);
+  const pages = below.length > 0 ? [] : await listPages(source, topNames);
   const found = pages.length === 0 ? {} : { pages };
   return { top: { ...top, ...found, remarks: [...top.remarks, ...remarks] }, below };
 }
@@ -65,11 +67,11 @@ export async function surveyTree(root: string): Promise<SurveyedTree> {
 /** Folders that a web server serves, by the customs of PHP's and of site makers' frameworks. */
 const webRoots = ["public", "htdocs", "web"];
 
-async function listPages(root: string, { realFolders }: FolderNames): Promise<string[]> {
+async function listPages(source: SourceFolder, { realFolders }: FolderNames): Promise<string[]> {
   const pages: string[] = [];
   for (const folder of webRoots.filter((name) => realFolders.includes(name))) {
     // What can't be listed speaks for nothing: whoever builds it meets it again.
-    const names = await listFolder(root, folder).catch(() => undefined);
+    const names = await source.list(folder).catch(() => undefined);
     // Beside a program, a page that is only read is the program's.
     const page = ["index.php", "index.html"].find((name) => names?.files.includes(name));
     if (page !== undefined) pages.push(`${folder}/${page}`);

@@ -111,6 +111,9 @@ export async function startGithub(): Promise<GithubStand> {
     unseen: [],
     reachable: undefined,
     files: new Map(),
+    modes: new Map(),
+    owned: [],
+    ownerType: "Organization",
     checkRuns: [],
     attestations: new Map(),
     reviews: new Map(),
@@ -145,9 +148,10 @@ async function handle(stand: GithubStand, incoming: IncomingMessage, response: S
   const chunks: Uint8Array[] = [];
   for await (const chunk of incoming) chunks.push(chunk);
   const text = Buffer.concat(chunks).toString("utf8");
-  const url = new URL(incoming.url ?? "/", stand.url);
+  // A server of one's own has its API below this.
+  const url = new URL((incoming.url ?? "/").replace(/^\/api\/v3(?=\/)/, ""), stand.url);
   const method = incoming.method ?? "";
-  stand.requests.push(`${method} ${url.pathname}${url.search}`);
+  stand.requests.push(`${method} ${incoming.url ?? ""}`);
   const send = ({ status, body, headers = {} }: MockAnswer): void => {
     const bytes = body instanceof Uint8Array ? body : body === undefined ? "" : JSON.stringify(body);
     const type = body instanceof Uint8Array ? "application/zip" : "application/json; charset=utf-8";

@@ -1,7 +1,9 @@
 import { sample } from "./github-description.ts";
+import type { MockOwned } from "./github-owned.ts";
+import { performOwned } from "./github-owned.ts";
 
 /** Source repositories of the stand-in for GitHub's API: their issues and their files. */
-export interface MockSources {
+export interface MockSources extends MockOwned {
   /** Of any repository. */
   issues: MockIssue[];
   /** `OWNER/NAME` of those that are forks. */
@@ -10,8 +12,6 @@ export interface MockSources {
   unseen: string[];
   /** `OWNER/NAME` of those that an app's token is for; undefined: it is no app's. */
   reachable: string[] | undefined;
-  /** Files of source repositories at any commit, by `OWNER/NAME/PATH`. */
-  files: Map<string, string>;
   /** The login that the token writes as. */
   viewer: string;
 }
@@ -81,15 +81,6 @@ export function performSources(
         if (typeof body[name] === "string") Object.assign(issue, { [name]: body[name] });
       return { status: 200, body: describeIssue(issue) };
     }
-    case "GET /repos/{owner}/{repo}/git/trees/{tree_sha}": {
-      const own = [...stand.files.keys()].filter((path) => path.startsWith(`${repository}/`));
-      const tree = own.map((path) => ({
-        ...{ path: path.slice(repository.length + 1), mode: "100644", type: "blob", sha: "f".repeat(40) },
-      }));
-      return own.length === 0
-        ? undefined
-        : { status: 200, body: { sha: parameters["tree_sha"], truncated: false, tree } };
-    }
     case "GET /repos/{owner}/{repo}/contents/{path}": {
       const path = decodeURIComponent(parameters["path"] ?? "");
       const text = stand.files.get(`${repository}/${path}`);
@@ -98,7 +89,7 @@ export function performSources(
       return { status: 200, body: { ...sample("content-file"), name: path, path, content, encoding: "base64" } };
     }
     default:
-      return undefined;
+      return performOwned(stand, what, { parameters, query });
   }
 }
 

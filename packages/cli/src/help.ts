@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { stageRows } from "@goldenpath/core/stages";
 import type { Verb } from "@goldenpath/core/verbs/verb";
 import { parse } from "yaml";
+import { adoptHelp } from "./help-adopt.ts";
 import { exceptionHelp } from "./help-exception.ts";
 import { fleetHelp } from "./help-fleet.ts";
 import { initHelp } from "./help-init.ts";
@@ -14,6 +15,7 @@ export function renderHelp(): string {
 ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${summary}`).join("\n")}
 
   goldenpath init DIR                              write a platform repository: policy, tests, workflows, what remains to do
+  goldenpath adopt OWNER --policy POLICY           every repository of an owner on GitHub, and what the policy would say of it today
   goldenpath policy check FILE [--previous FILE]   check a policy, and whether it may follow the one before it
   goldenpath policy publish FILE HOST/NAME         put it into a registry, and print its oci:// name
   goldenpath policy activate POLICY --to HOST/NAME --key KEY
@@ -76,6 +78,7 @@ The verbs take the actions' inputs as options: goldenpath scan --help. They exit
 /** Help of the commands that are not verbs. */
 const commandHelp = {
   init: initHelp,
+  adopt: adoptHelp,
   exception: exceptionHelp,
   fleet: fleetHelp,
   policy: policyHelp,

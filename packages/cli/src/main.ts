@@ -63,6 +63,8 @@ async function runPlainCommand(command: PlainCommand, args: readonly string[], o
   switch (command) {
     case "init":
       return (await import("./commands/init.ts")).runInit(args, output);
+    case "adopt":
+      return (await import("./commands/adopt.ts")).runAdopt(args, output);
     case "base":
       return (await import("./commands/base.ts")).runBaseCommand(args, output);
     case "tools":

@@ -10,6 +10,8 @@ import { fetch } from "undici";
 const Client = Octokit.plugin(retry, throttling);
 export type GithubClient = InstanceType<typeof Client>;
 
+/** The plugin's own, and a conflict: an empty repository is one, and stays so. */
+const doNotRetry = [400, 401, 403, 404, 409, 410, 413, 422, 451];
 /** Milliseconds without a byte. */
 const stallTimeout = 30_000;
 /** A limit that lasts longer is not waited for: nothing that a report writes is worth it. Seconds. */
@@ -54,7 +56,7 @@ export function openGithub(token: string, { env, ports }: Pick<Context, "ports" 
       warn: (message: string) => ports.log.debug(message),
       error: (message: string) => ports.log.debug(message),
     },
-    retry: { retryAfterBaseValue: second },
+    retry: { retryAfterBaseValue: second, doNotRetry },
     // Two clients of one process share no queue: each is a job's own.
     throttle: { id: randomUUID(), retryAfterBaseValue: second, onRateLimit: waitFor, onSecondaryRateLimit: waitFor },
   });

@@ -163,6 +163,7 @@ async function openCheckout(directory: string): Promise<SourceFiles | undefined>
 }
 
 const treeSchema = z.object({
+  truncated: z.boolean(),
   tree: z.array(z.object({ path: z.string().optional(), type: z.string().optional() })),
 });
 
@@ -184,7 +185,10 @@ function openOnGithub(
       const asked = { ...question, readUpTo: maxTree };
       const answer = await askGithub(url(["git", "trees", commit], { recursive: "1" }), asked, context);
       if (answer.status === 404) throw new Error(`GitHub shows no commit ${commit}`);
-      const { tree } = readGithubAnswer(answer, treeSchema, asked);
+      const { tree, truncated } = readGithubAnswer(answer, treeSchema, asked);
+      // GitHub cuts it at 100,000 entries or 7 MB: a file that is not in the rest may still be there.
+      if (truncated)
+        throw new Error("GitHub shows only a part of its list of files: check it out, and name --checkouts");
       return tree.flatMap(({ path, type }) => (type === "blob" && path !== undefined ? [path] : []));
     },
     async read(file) {

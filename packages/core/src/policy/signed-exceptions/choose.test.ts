@@ -158,3 +158,42 @@ test.each<[string, Record<string, unknown>]>([
   expect(chosen.exceptions).toEqual([]);
   expect(chosen.unreadable).toContain("no signed exception counts");
 });
+
+test("one of another policy, or for another repository, counts for nothing, wherever it lies", () => {
+  const { subject } = by(grant()).statement;
+  const put = (change: Partial<ExceptionGrant>) => {
+    const made = by(grant(change));
+    return { ...made, statement: { ...made.statement, subject } };
+  };
+  expect(problemsOf([put({ policy: "other" })])).toEqual(["it is from policy 'other', and this is 'acme'"]);
+  expect(problemsOf([put({ repository: "r.test/quarantine/other" })])).toEqual([
+    "it is for images of r.test/quarantine/other, and these are of r.test/quarantine/shop",
+  ]);
+  expect(problemsOf([put({})])).toEqual([undefined]);
+});
+
+test("what is another kind of statement is none", () => {
+  const made = by(grant());
+  const other = { ...made, statement: { ...made.statement, predicateType: "https://example.test/other/v1" } };
+  expect(choose([other])).toEqual({ exceptions: [], told: [] });
+});
+
+test("an exception has what its rule is set aside for, and nothing else", () => {
+  const { vulnerability: _vulnerability, ...plain } = grant();
+  const made = (change: Partial<ExceptionGrant>) => choose([by({ ...plain, ...change })]).exceptions[0];
+  const said = { owner: "team-shop", expires: "2026-05-20", grantedFor: "r.test/quarantine/shop" };
+  expect(made({ rule: "base.rule", gate: "own", ticket: "ACME-1" })).toEqual({
+    ...{ ...said, rule: "base.rule", gate: "own", repository: "r.test/quarantine/shop" },
+    reason: "no path to it (ACME-1; granted by security)",
+  });
+  expect(made({ rule: "scan.license", license: "GPL-3.0-only" })).toEqual({
+    ...{ ...said, rule: "scan.license", license: "GPL-3.0-only", reason: "no path to it (granted by security)" },
+  });
+});
+
+test("one repository of several that a granter has is enough, and a withdrawal is told with what it takes back", () => {
+  const granters = [{ signer: "security", repositories: ["r.test/other", "r.test/quarantine"] }];
+  expect(problemsOf([by(grant())], { granters })).toEqual([undefined]);
+  expect(problemsOf([by(withdrawal()), by(grant())])).toHaveLength(1);
+  expect(Object.keys(choose([by(grant())]).told[0] ?? {})).toEqual(["grant", "signers"]);
+});

@@ -68,11 +68,8 @@ export function chooseExceptions(facts: SignedFacts): ChosenExceptions {
       : [{ signers, document: readDocument(signed.statement.predicate) }];
   };
   const counting = evidence.statements.flatMap(read);
-  // What was taken back stays so when whoever said it signs no more.
-  const lapsed = evidence.lapsed
-    .flatMap(read)
-    .filter(({ document }) => !("decision" in document && document.decision === "granted"));
-  const words = [...counting, ...lapsed];
+  // What was taken back stays so when whoever said it signs no more; nothing else of theirs is asked for.
+  const words = [...counting, ...evidence.lapsed.flatMap(read)];
   const broken = words.find(({ document }) => "problem" in document);
   if (broken !== undefined && "problem" in broken.document) {
     const unreadable = `what '${broken.signers.join("', '")}' has signed of exceptions for ${formatRepository(images)} can't be read (${cleanLine(broken.document.problem, 200)}), and may take one back: no signed exception counts`;

@@ -85,6 +85,15 @@ test("a foreign base, a strategy that is forbidden and a file that can't be read
   add("broken", { "package.json": "{" });
   add("linked", { ...good, "package.json": "../../etc/passwd" });
   github.modes.set("acme/linked/package.json", "120000");
+  add("below", {
+    ...good,
+    "web/Dockerfile": "../other",
+    "docker-bake.hcl": "x",
+    "docs/link": "x",
+    "vendor/pom.xml": "x",
+  });
+  for (const file of ["web/Dockerfile", "docker-bake.hcl", "docs/link", "vendor/pom.xml"])
+    github.modes.set(`acme/below/${file}`, "120000");
   add("good", good);
   const { code, err, row } = await adopt();
   expect([code, err]).toEqual([1, ""]);
@@ -101,6 +110,7 @@ test("a foreign base, a strategy that is forbidden and a file that can't be read
   });
   expect(row("hidden")).toMatchObject({ verdict: "refused", problems: [{ file: "Dockerfile", line: 2 }] });
   expect(row("linked")).toMatchObject({ verdict: "refused", problems: [{ file: "package.json" }] });
+  expect(row("below")?.problems.map(({ file }) => file)).toEqual(["web/Dockerfile", "docker-bake.hcl"]);
   expect(row("broken")?.verdict).toBe("refused");
   expect(row("good")).toMatchObject({
     verdict: "ready",

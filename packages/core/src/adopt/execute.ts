@@ -1,10 +1,10 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { describeError } from "@goldenpath/foundation/errors";
 import type { Ports } from "@goldenpath/foundation/ports";
-import { gatherMentionsOf } from "../base/context/gather.ts";
+import { gatherMentionsOf, mayNameImages } from "../base/context/gather.ts";
 import type { ContextRules } from "../base/context/judge.ts";
 import type { BuildRules } from "../build/plan-strategy.ts";
-import { surveyTree } from "../build/survey/gather.ts";
+import { isSurveyed, surveyTree } from "../build/survey/gather.ts";
 import { codeownersFiles } from "../fleet/codeowners.ts";
 import type { AdoptDoor, AdoptRow, ListedRepository } from "./facts.ts";
 import { judgeRepository } from "./judge.ts";
@@ -64,8 +64,11 @@ async function lookAt(
     const { found } = await gatherMentionsOf(source, row.repository);
     if (source.failure !== undefined) throw source.failure;
     const paths = new Set(entries.map(({ path }) => path));
+    const links = entries.flatMap(({ path, mode }) =>
+      mode === "120000" && (isSurveyed(path) || mayNameImages(path)) ? [path] : [],
+    );
     const hasCodeowners = codeownersFiles.some((file) => paths.has(file));
-    return { ...row, ...judgeRepository({ tree, found, hasCodeowners }, rules.build, rules.images) };
+    return { ...row, ...judgeRepository({ tree, found, hasCodeowners, links }, rules.build, rules.images) };
   } catch (error) {
     signal.throwIfAborted();
     return { ...row, verdict: "unknown", why: describeError(error) };

@@ -10,7 +10,6 @@ import {
   planStrategy,
   type StrategyRequest,
 } from "../build/plan-strategy.ts";
-import { isMarker } from "../build/survey/markers.ts";
 import type { SurveyedTree } from "../build/survey/survey.ts";
 import type { AdoptApplication, AdoptProblem, AdoptRow } from "./facts.ts";
 
@@ -19,6 +18,8 @@ export interface RepositoryFacts {
   tree: SurveyedTree;
   found: FileMentions;
   hasCodeowners: boolean;
+  /** Those in place of files that would have been read. */
+  links: readonly string[];
 }
 
 export type JudgedRepository = Pick<AdoptRow, "verdict" | "applications" | "bases" | "problems" | "missing">;
@@ -28,7 +29,7 @@ export type JudgedRepository = Pick<AdoptRow, "verdict" | "applications" | "base
  * images its files name. What is missing is no refusal.
  */
 export function judgeRepository(
-  { tree, found, hasCodeowners }: RepositoryFacts,
+  { tree, found, hasCodeowners, links }: RepositoryFacts,
   rules: BuildRules,
   images: ContextRules,
 ): JudgedRepository {
@@ -47,7 +48,7 @@ export function judgeRepository(
         : [planOne(rules, { ...request, module: undefined }, undefined, whole)];
   const problems: AdoptProblem[] = [
     ...planned.flatMap((each) => each.problems),
-    ...listLinks(tree),
+    ...links.map(refuseLink),
     // What can't be read may be what says how it is built.
     ...(isNothing ? tree.top.unread.map(refuseUnread) : []),
     ...judgeContext(found, images).map(({ fix: _fix, ...each }) => each),
@@ -100,14 +101,12 @@ function planOne(
 }
 
 /** A checkout has what such a link leads to, which was not looked at. */
-function listLinks({ top, below }: SurveyedTree): AdoptProblem[] {
-  return [top, ...below].flatMap(({ path, strays = [] }) =>
-    strays.filter(isMarker).map((name) => ({
-      ...{ file: posix.join(path, name), line: 1, level: "refused" as const },
-      problem: "it is a link, and what it leads to is not looked at",
-      wayOut: "Put the file itself there, or run goldenpath base check and goldenpath build --explain in a checkout.",
-    })),
-  );
+function refuseLink(file: string): AdoptProblem {
+  return {
+    ...{ file, line: 1, level: "refused" },
+    problem: "it is a link, and what it leads to is not looked at",
+    wayOut: "Put the file itself there, or look at it in a checkout, by goldenpath base check.",
+  };
 }
 
 function refuseUnread({ file, line, message }: SurveyedTree["top"]["unread"][number]): AdoptProblem {

@@ -78,6 +78,13 @@ export async function gatherMentionsOf(
   return { files: files.toSorted(), found };
 }
 
+/** Whether a file is one of those, and in a folder that is looked into. */
+export function mayNameImages(file: string): boolean {
+  const folders = file.split("/");
+  const name = folders.pop() ?? "";
+  return readerOf(name, file) !== undefined && !folders.some((each) => passedOver.has(each));
+}
+
 function readerOf(name: string, file: string): ReadMentions | undefined {
   if (workflowFile.test(file)) return readWorkflowMentions;
   return readers.find((each) => each.name.test(name))?.read;

@@ -64,6 +64,13 @@ export async function surveyTree(from: string | SourceFolder): Promise<SurveyedT
   return { top: { ...top, ...found, remarks: [...top.remarks, ...remarks] }, below };
 }
 
+/** Whether a file says how an application is built, and is in a folder that is looked into. */
+export function isSurveyed(file: string): boolean {
+  const folders = file.split("/");
+  const name = folders.pop() ?? "";
+  return isMarker(name) && !folders.some((each) => each.startsWith(".") || passedOver.has(each));
+}
+
 /** Folders that a web server serves, by the customs of PHP's and of site makers' frameworks. */
 const webRoots = ["public", "htdocs", "web"];
 

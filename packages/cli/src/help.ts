@@ -38,6 +38,8 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath base approve IMAGE --policy POLICY --end-of-life DAY --role ROLE --key KEY
                                                    scan and score an image, and sign that applications may stand on it
   goldenpath base tag NAME --policy POLICY         point the floating tag of a base at its newest approved version
+  goldenpath base rebase IMAGE --to HOST/NAME:TAG --policy POLICY
+                                                   put an image on another version of its base, without a build
   goldenpath base score IMAGE [--policy POLICY]    what speaks for an image as a base: publisher, updates, openness, nothing needless
   goldenpath withdraw IMAGE --to HOST/NAME --reason TEXT --owner TEXT --key KEY
                                                    take back an image, a base or a signer's word; --undo lifts it
@@ -139,6 +141,15 @@ const commandHelp = {
       points now. A version that no other tag points at is kept under one of its own. Exits 1, and leaves the tag, where no version is left.
   --dry-run
       Say where it would go, and set nothing.
+
+  goldenpath base rebase IMAGE --to HOST/NAME:TAG --policy POLICY
+      Puts the layers of an image of one platform on another version of the base that they stand on, in the registry, without a build or a daemon.
+      Exits 1, and pushes nothing, where the new version lacks something of the old one, or something else is against it (docs/rebase.md). The result is
+      another image, without evidence.
+  --onto DIGEST
+      The version. Default: the newest that is approved, not withdrawn and not over.
+  --dry-run
+      Say what is against it, and push nothing.
 `,
   withdraw: `goldenpath withdraw: take back what was let through, in the pointer to the policy in force.
 

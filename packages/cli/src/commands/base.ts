@@ -30,6 +30,8 @@ const options = {
   database: { type: "string" },
   "dry-run": { type: "boolean" },
   tag: { type: "boolean" },
+  to: { type: "string" },
+  onto: { type: "string" },
   images: { type: "string", multiple: true },
   "registry-identities": { type: "string" },
 } as const;
@@ -38,7 +40,7 @@ const invalid = (message: string, wayOut = "See goldenpath base --help."): UserE
   new UserError(`goldenpath base: ${message}`, { code: "arguments-invalid", wayOut });
 
 /**
- * `goldenpath base of IMAGE…`, `goldenpath base check DIR …`, `goldenpath base approve IMAGE …`, `goldenpath base tag NAME …`, and `goldenpath base score IMAGE [--policy POLICY]
+ * `goldenpath base of IMAGE…`, `goldenpath base check DIR …`, `goldenpath base approve IMAGE …`, `goldenpath base tag NAME …`, `goldenpath base rebase IMAGE …`, and `goldenpath base score IMAGE [--policy POLICY]
  * [--minimum POINTS] [--require CHECK]… [--json | --markdown]`: exits 1 where a platform has fewer points, or where what
  * is required is not good.
  */
@@ -73,6 +75,12 @@ export async function runBaseCommand(args: readonly string[], output: Output): P
     if (text === undefined || others.length > 0 || values.policy === undefined)
       throw invalid("expected tag NAME --policy POLICY [--dry-run] [--json]");
     return (await import("./base-tag.ts")).tagBase(text, { ...values, policy: values.policy }, output);
+  }
+  if (action === "rebase") {
+    const { policy, to } = values;
+    if (text === undefined || others.length > 0 || policy === undefined || to === undefined)
+      throw invalid("expected rebase IMAGE --to HOST/NAME:TAG --policy POLICY [--onto DIGEST] [--dry-run] [--json]");
+    return (await import("./base-rebase.ts")).rebase(text, { ...values, policy, to }, output);
   }
   if (action !== "score" || text === undefined || others.length > 0 || (json && markdown))
     throw invalid(

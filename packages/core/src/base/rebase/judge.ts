@@ -1,0 +1,124 @@
+import type { Platform } from "@goldenpath/registry-client/oci/manifest";
+import { compareTrees } from "../../layers/changes.ts";
+import { formatName, formatPath } from "../../layers/tar.ts";
+import { type FileTree, findNode, resolvePath, type TreeFile } from "../../layers/tree.ts";
+import { isSamePlatform } from "../identify.ts";
+import { lifecycleLabel } from "../label.ts";
+import { comparePackages, readPackages } from "../packages.ts";
+
+/** Why an image can't be put on another base, and what to do instead. */
+export interface RebaseRefusal {
+  problem: string;
+  wayOut: string;
+}
+
+export interface RebaseFacts {
+  labels: Readonly<Record<string, string>>;
+  oldPlatform: Platform;
+  newPlatform: Platform;
+  /** The old base's layers put together, and all of the image's. */
+  oldBase: FileTree;
+  image: FileTree;
+  newBase: FileTree;
+}
+
+const rebuild = "Rebuild the image on the new base from its source.";
+
+/**
+ * May the layers of an application that were built on one base stand on another? What was compiled and installed
+ * against the old one must find all of that in the new one: the same platform and release, each package (the C library
+ * among them) in the same version or a newer one. And no layer of the application may lay something of the old base
+ * over the new one: a package database, say, which would hide from scans what is installed. What nobody can tell
+ * refuses.
+ */
+export function judgeRebase(facts: RebaseFacts): RebaseRefusal[] {
+  const { labels, oldPlatform, newPlatform } = facts;
+  const refused: RebaseRefusal[] = [];
+  if (Object.hasOwn(labels, lifecycleLabel)) {
+    refused.push({
+      problem: `it was made by Cloud Native Buildpacks (label ${lifecycleLabel}), whose metadata have to change with the base`,
+      wayOut: "Rebase it by `pack rebase --run-image`, or build it again.",
+    });
+  }
+  if (!isSamePlatform(oldPlatform, newPlatform))
+    refused.push({ problem: "the new base is for another platform than the old one", wayOut: rebuild });
+  return [...refused, ...judgeRelease(facts), ...judgePackages(facts), ...judgeLayers(facts)];
+}
+
+/** Distributions of which all releases of one first number are compatible; of the others the second counts as well. */
+const byFirstNumber = ["debian", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"];
+
+function judgeRelease({ oldBase, newBase }: RebaseFacts): RebaseRefusal[] {
+  const before = readRelease(oldBase);
+  const after = readRelease(newBase);
+  const wayOut = "Choose a version of the base of the same release (--onto), or rebuild the image from its source.";
+  if (before === undefined || after === undefined) {
+    const which = before === undefined ? "old" : "new";
+    return [
+      { problem: `the ${which} base does not say in etc/os-release which distribution and release it is`, wayOut },
+    ];
+  }
+  return before === after ? [] : [{ problem: `the old base is ${before}, and the new one ${after}`, wayOut }];
+}
+
+/** ID and the part of VERSION_ID that must stay (os-release(5)): `debian 12`. */
+function readRelease(tree: FileTree): string | undefined {
+  const text = readLinked(tree, "etc/os-release") ?? readLinked(tree, "usr/lib/os-release");
+  const read = (field: string): string | undefined =>
+    new RegExp(`^${field}=(["']?)([A-Za-z0-9._-]+)\\1$`, "m").exec(text ?? "")?.[2];
+  const id = read("ID");
+  const version = read("VERSION_ID");
+  if (id === undefined || version === undefined) return undefined;
+  return `${id} ${version
+    .split(".")
+    .slice(0, byFirstNumber.includes(id) ? 1 : 2)
+    .join(".")}`;
+}
+
+function readLinked(tree: FileTree, path: string): string | undefined {
+  const place = resolvePath(tree, path);
+  const file = place === undefined ? undefined : findNode(tree, place)?.file;
+  if (file?.kind === "symlink") {
+    const target = file.target.startsWith("/") ? file.target : `${path.slice(0, path.lastIndexOf("/"))}/${file.target}`;
+    const linked = resolvePath(tree, target);
+    const end = linked === undefined ? undefined : findNode(tree, linked)?.file;
+    return end?.content === undefined ? undefined : Buffer.from(end.content).toString("latin1");
+  }
+  return file?.content === undefined ? undefined : Buffer.from(file.content).toString("latin1");
+}
+
+function judgePackages({ oldBase, newBase }: RebaseFacts): RebaseRefusal[] {
+  const { base, lost } = comparePackages(readPackages(oldBase), readPackages(newBase));
+  if (base.size === 0) {
+    return [
+      {
+        problem:
+          "the old base has no package database of dpkg or apk, so that nobody can tell what the image needs of it",
+        wayOut: rebuild,
+      },
+    ];
+  }
+  return lost.slice(0, maxTold).map(({ package: { name }, before, after }) => ({
+    problem: `package ${formatName(name)} of the old base (${formatName(before)}) is ${after === undefined ? "not in the new one" : `${formatName(after)} in the new one, which is not newer`}`,
+    wayOut: "Have the platform team put it into the base, or rebuild the image from its source.",
+  }));
+}
+
+const maxTold = 10;
+
+/** What the application's layers lay over the base does no harm where the new base has there what the old one had. */
+function judgeLayers({ oldBase, image, newBase }: RebaseFacts): RebaseRefusal[] {
+  return compareTrees(oldBase, image)
+    .filter(({ path, before }) => !isSameFile(before, findNode(newBase, path)?.file))
+    .slice(0, maxTold)
+    .map(({ path, how, layer }) => ({
+      problem: `layer ${layer + 1} of the image has ${how === "removed" ? "removed" : "changed"} ${formatPath(path)} of the old base, which is another file in the new one`,
+      wayOut: rebuild,
+    }));
+}
+
+function isSameFile(a: TreeFile, b: TreeFile | undefined): boolean {
+  const describe = ({ kind, mode, uid, gid, contentDigest, target, device, attributes }: TreeFile): string =>
+    JSON.stringify([kind, mode, uid, gid, contentDigest, target, device, Object.entries(attributes).toSorted()]);
+  return b !== undefined && describe(a) === describe(b);
+}

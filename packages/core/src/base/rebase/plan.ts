@@ -1,0 +1,105 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import {
+  type Descriptor,
+  type ImageConfig,
+  type ImageManifest,
+  mediaTypes,
+} from "@goldenpath/registry-client/oci/manifest";
+
+/** An image of one platform, as far as a rebase puts it together. */
+export interface RebasePart {
+  manifest: ImageManifest;
+  config: ImageConfig;
+}
+
+export interface RebaseParts {
+  image: RebasePart;
+  oldBase: RebasePart;
+  newBase: RebasePart;
+  /** `HOST/NAME@sha256:…` of the new base's own image. */
+  newName: string;
+  newDigest: Digest;
+}
+
+export interface RebasePlan {
+  config: ImageConfig;
+  /** All but the config's descriptor, which is known once that has been written. */
+  manifest: Omit<ImageManifest, "config"> & { layers: Descriptor[] };
+}
+
+/** The annotations of the image specification (annotations.md) that name a base. */
+const baseName = "org.opencontainers.image.base.name";
+const baseDigest = "org.opencontainers.image.base.digest";
+
+/**
+ * The image with the new base's layers in the place of the old one's. As `crane rebase` does it: what a container starts
+ * with (environment, user, entry point, labels) stays the application's, operating system and architecture are the
+ * new base's, and so are the first part of layers and history. Unlike it, nothing else of the config is lost, times
+ * stay as they are, and so the same again is the same digest.
+ *
+ * Whether that may be is for `judgeRebase` to say, first.
+ */
+export function planRebase({ image, oldBase, newBase, newName, newDigest }: RebaseParts): RebasePlan {
+  const count = oldBase.config.rootfs.diff_ids.length;
+  const { variant: _variant, "os.version": _version, "os.features": _features, ...kept } = image.config;
+  const system = Object.fromEntries(
+    ["os", "architecture", "variant", "os.version", "os.features"].flatMap((key) =>
+      newBase.config[key] === undefined ? [] : [[key, newBase.config[key]]],
+    ),
+  );
+  const base = { [baseName]: newName, [baseDigest]: newDigest };
+  const labels = image.config.config?.Labels ?? {};
+  const told = Object.entries(base).filter(([key]) => Object.hasOwn(labels, key));
+  const config: ImageConfig = {
+    ...kept,
+    ...system,
+    os: newBase.config.os,
+    architecture: newBase.config.architecture,
+    ...(told.length === 0
+      ? {}
+      : { config: { ...image.config.config, Labels: { ...labels, ...Object.fromEntries(told) } } }),
+    rootfs: {
+      ...image.config.rootfs,
+      diff_ids: [...newBase.config.rootfs.diff_ids, ...image.config.rootfs.diff_ids.slice(count)],
+    },
+    history: joinHistory(image, oldBase, newBase),
+  };
+  const isDocker = image.manifest.mediaType === mediaTypes.dockerManifest;
+  const { config: _config, annotations = {}, ...manifest } = image.manifest;
+  const layers = [
+    ...newBase.manifest.layers.map((layer) => ({ ...layer, mediaType: translateType(layer, isDocker) })),
+    ...image.manifest.layers.slice(count),
+  ];
+  // Docker's own manifest has no annotations.
+  return {
+    config,
+    manifest: { ...manifest, layers, ...(isDocker ? {} : { annotations: { ...annotations, ...base } }) },
+  };
+}
+
+/**
+ * What the two families of media types call the same bytes: a manifest has layers of its own family only, as some
+ * runtimes ask for.
+ */
+function translateType({ mediaType }: Descriptor, isDocker: boolean): string {
+  const [from, to] = isDocker ? [mediaTypes.ociLayerTarGzip, dockerGzip] : [dockerGzip, mediaTypes.ociLayerTarGzip];
+  return mediaType === from ? to : mediaType;
+}
+
+const dockerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
+/**
+ * Entries tell of layers by their order alone, so that one too few would make all others tell of the wrong layer: where
+ * one of the three does not have as many as layers, none is kept.
+ */
+function joinHistory(image: RebasePart, oldBase: RebasePart, newBase: RebasePart): ImageConfig["history"] {
+  const isWhole = [image, oldBase, newBase].every(
+    ({ config }) =>
+      (config.history ?? []).filter((entry) => entry.empty_layer !== true).length === config.rootfs.diff_ids.length,
+  );
+  if (!isWhole) return [];
+  return [
+    ...(newBase.config.history ?? []),
+    ...(image.config.history ?? []).slice((oldBase.config.history ?? []).length),
+  ];
+}

@@ -162,8 +162,9 @@ test("a tree that is cut off and a repository that is not shown are unknown, by 
   expect(row("good")).toMatchObject({ verdict: "ready" });
 });
 
-test("a list of files that is cut off says nothing of a fleet's owners either", async () => {
+test("a list of files that is cut off, or a file without its bytes, says nothing of a fleet's owners either", async () => {
   add("cut", { CODEOWNERS: "* @acme/cut\n" }, { isTruncated: true });
+  add("large", { CODEOWNERS: `* @acme/large\n${"#".repeat(1024 ** 2)}` });
   add("shop", { CODEOWNERS: "* @acme/shop\n" });
   const env = { GITHUB_API_URL: github.url, GITHUB_SERVER_URL: "https://github.com", GITHUB_TOKEN: "a-token" };
   const signal = new AbortController().signal;
@@ -171,7 +172,11 @@ test("a list of files that is cut off says nothing of a fleet's owners either", 
   const ownerOf = (name: string) =>
     places.findOwner({ repository: `https://github.com/acme/${name}`, commit: "a".repeat(40) }, undefined);
   expect(await ownerOf("cut")).toBeUndefined();
-  expect(places.problems).toEqual([expect.stringContaining("only a part of its list of files")]);
+  expect(await ownerOf("large")).toBeUndefined();
+  expect(places.problems).toEqual([
+    expect.stringContaining("only a part of its list of files"),
+    expect.stringContaining("does not give the bytes of CODEOWNERS"),
+  ]);
   expect(await ownerOf("shop")).toBe("@acme/shop");
 });
 

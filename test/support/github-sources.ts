@@ -85,8 +85,13 @@ export function performSources(
       const path = decodeURIComponent(parameters["path"] ?? "");
       const text = stand.files.get(`${repository}/${path}`);
       if (text === undefined) return undefined;
-      const content = Buffer.from(text).toString("base64");
-      return { status: 200, body: { ...sample("content-file"), name: path, path, content, encoding: "base64" } };
+      // Of one over 1 MB GitHub says all but what is in it.
+      const bytes = Buffer.from(text);
+      const given =
+        bytes.length > 1024 ** 2
+          ? { content: "", encoding: "none" }
+          : { content: bytes.toString("base64"), encoding: "base64" };
+      return { status: 200, body: { ...sample("content-file"), name: path, path, ...given } };
     }
     default:
       return performOwned(stand, what, { parameters, query });

@@ -10,7 +10,7 @@ import { fetch } from "undici";
 const Client = Octokit.plugin(retry, throttling);
 export type GithubClient = InstanceType<typeof Client>;
 
-/** The plugin's own, and a conflict: an empty repository is one, and stays so. */
+/** The plugin's own, a conflict, as an empty repository is one and stays so, and what is too large. */
 const doNotRetry = [400, 401, 403, 404, 409, 410, 413, 422, 451];
 /** Milliseconds without a byte. */
 const stallTimeout = 30_000;

@@ -167,6 +167,8 @@ const treeSchema = z.object({
   tree: z.array(z.object({ path: z.string().optional(), type: z.string().optional() })),
 });
 
+const fileSchema = z.object({ content: z.string(), encoding: z.string() });
+
 /** By `GET /repos/{owner}/{repo}/git/trees/{tree_sha}` and `GET /repos/{owner}/{repo}/contents/{path}`. */
 function openOnGithub(
   { server, owner, repo }: NamedSource,
@@ -195,7 +197,10 @@ function openOnGithub(
       const asked = { ...question, readUpTo: 2 * maxFile };
       const answer = await askGithub(url(["contents", ...file.split("/")], { ref: commit }), asked, context);
       if (answer.status === 404) return undefined;
-      const { content } = readGithubAnswer(answer, z.object({ content: z.string() }), asked);
+      const { content, encoding } = readGithubAnswer(answer, fileSchema, asked);
+      // Of a file over 1 MB it gives no bytes, and "none" for how they are written.
+      if (encoding !== "base64")
+        throw new Error(`GitHub does not give the bytes of ${file} here: check it out, and name --checkouts`);
       return Buffer.from(content, "base64").toString("utf8");
     },
     url: (file, line) =>

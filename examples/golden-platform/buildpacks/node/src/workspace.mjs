@@ -1,4 +1,4 @@
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readManifest } from "./application.mjs";
 
@@ -40,8 +40,33 @@ function listFolders(directory, { workspaces }) {
   );
   const all = [...(Array.isArray(workspaces) ? workspaces : (workspaces?.packages ?? [])), ...ofPnpm];
   const patterns = all.filter((pattern) => !pattern.startsWith("!") && !pattern.split("/").includes(".."));
-  return patterns
-    .flatMap((pattern) => globSync(`${pattern.replace(/\/+$/, "")}/package.json`, { cwd: directory }))
-    .filter((path) => !path.split("/").includes("node_modules"))
-    .map((path) => join(directory, path, ".."));
+  const found = patterns.flatMap((pattern) => findFolders(directory, pattern.split("/")));
+  return [...new Set(found)].filter((folder) => existsSync(join(folder, "package.json")));
+}
+
+/**
+ * Folders by a pattern's parts: names, `*` and `?` in them, and `**` for any depth. By hand, since Node.js before 22 has
+ * no such function.
+ */
+function findFolders(directory, [part, ...rest]) {
+  if (part === undefined) return [directory];
+  if (part === "" || part === ".") return findFolders(directory, rest);
+  const below = listBelow(directory);
+  if (part === "**")
+    return [
+      ...findFolders(directory, rest),
+      ...below.flatMap((name) => findFolders(join(directory, name), [part, ...rest])),
+    ];
+  const text = part
+    .replace(/[\\^$.+()|[\]{}]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
+  const isNamed = new RegExp(`^${text}$`);
+  return below.filter((name) => isNamed.test(name)).flatMap((name) => findFolders(join(directory, name), rest));
+}
+
+function listBelow(directory) {
+  return readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== "node_modules" && !entry.name.startsWith("."))
+    .map(({ name }) => name);
 }

@@ -2,6 +2,11 @@ import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { rebaseImage } from "@goldenpath/core/base/rebase/execute";
+import { loadPolicy } from "@goldenpath/core/policy/load";
+import type { Withdrawal } from "@goldenpath/core/policy/pointer-facts";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { gzipLayer, type LayerStand, startLayerStand, type TestLayer } from "@goldenpath/testing/layered-image";
@@ -185,6 +190,54 @@ describe("refused, and nothing is pushed", () => {
     expect(elsewhere).toMatchObject({ code: 1, problems: expect.stringMatching(/is no version of base 'run'/) });
     expect(await rebase(image, policy, "--onto", second.split("@")[1] ?? "", "--dry-run")).toMatchObject({ code: 0 });
     expect(await rebase(image, policy, "--onto", "stable")).toMatchObject({ code: 2 });
+  });
+
+  test("a file that only the new base has, and the application has another", async () => {
+    const policy = await approve([await pushBase(old), await pushBase(patched)]);
+    const newer = gzipLayer(tarOf({ name: "usr/lib/patch", content: "base" }));
+    const second = await stand.push([patched, newer], "bases/run");
+    const both = await approve([await pushBase(old), second]);
+    const image = await pushApp([old, gzipLayer(tarOf({ name: "usr/lib/patch", content: "app" }))]);
+    const { code, problems } = await rebase(image, both);
+    expect({ code, problems }).toEqual({ code: 1, problems: expect.stringMatching(/would hide \/usr\/lib\/patch/) });
+    expect(await rebase(image, policy, "--dry-run")).toMatchObject({ code: 0 });
+  });
+
+  test("an image, or a version, that was withdrawn", async () => {
+    const [first, second] = [await pushBase(old), await pushBase(patched)];
+    const image = parseReference(await pushApp([old, app]), "image");
+    const signal = new AbortController().signal;
+    const policy = await approve([first, second]);
+    const loaded = await loadPolicy(policy, { ports: silentPorts(), env: {}, workingDirectory: "/", signal });
+    const to = `${stand.server.host}/quarantine/withdrawn:1`;
+    const problemsWithout = async (
+      kind: "image" | "base",
+      digest: string | undefined,
+      lifted?: Withdrawal["lifted"],
+    ) => {
+      const told = { reason: "leak", owner: "platform", at: new Date() };
+      const withdrawals = [{ thing: { kind, digest: digest as Digest }, ...told, ...(lifted && { lifted }) }];
+      const inForce = { withdrawals } as unknown as NonNullable<typeof loaded.inForce>;
+      const request = { image, to, isDryRun: true, now: new Date(), signal };
+      const { refused, newBase } = await rebaseImage(stand.client, { ...loaded, inForce }, request);
+      return refused.map(({ problem }) => problem).join() || newBase;
+    };
+    expect(await problemsWithout("image", image.digest)).toBe("the image was withdrawn");
+    // What the image stands on already is what is left.
+    expect(await problemsWithout("base", second.split("@")[1])).toBe(first);
+    const lifted = { reason: "mistake", owner: "platform", at: new Date() };
+    expect(await problemsWithout("base", second.split("@")[1], lifted)).toBe(second);
+  });
+
+  test("a version for another platform, which is passed over", async () => {
+    const arm = { architecture: "arm64" } as object;
+    const [first, second] = [await pushBase(old), await pushBase(patched)];
+    const third = await stand.push([baseLayer("3", "2.36-11")], "bases/run", arm);
+    const image = await pushApp([old, app]);
+    const policy = await approve([first, second, third]);
+    expect((await rebase(image, policy, "--onto", third.split("@")[1] ?? "")).problems).toMatch(/is no version/);
+    const { image: result = "" } = await rebase(image, policy);
+    expect((await factsOf(result))?.config.rootfs.diff_ids).toEqual([patched.diffId, app.diffId]);
   });
 
   test("to where the policy promotes", async () => {

@@ -17,7 +17,7 @@ import { listWithdrawn } from "../../policy/withdrawals.ts";
 import { gatherPolicyBases } from "../approval/gather.ts";
 import { judgeApproval } from "../approval/judge.ts";
 import { platformOf, readChildLayers } from "../gather.ts";
-import { type ApprovedBase, identifyBase } from "../identify.ts";
+import { type ApprovedBase, identifyBase, isSamePlatform } from "../identify.ts";
 import { judgeRebase, type RebaseRefusal } from "./judge.ts";
 import { planRebase, type RebasePlan } from "./plan.ts";
 
@@ -115,7 +115,9 @@ function chooseBases(
     !(approval !== undefined && judgeApproval(approval, now).refused.length > 0) &&
     !isTakenBack(digest) &&
     !isTakenBack(own);
-  const versions = approved.filter((base) => base.name === old.name && base.image === old.image);
+  const versions = approved.filter(
+    (base) => base.name === old.name && base.image === old.image && isSamePlatform(base.platform, platform),
+  );
   const next = versions.findLast(
     (base) => counts(base) && (onto === undefined || [base.digest, base.child].includes(onto)),
   );
@@ -154,8 +156,7 @@ async function judge(client: RegistryClient, { signal }: RebaseRequest, found: F
   if (foreign === undefined) return [{ problem: `the layers of ${nameOf(next)} are not what its config says`, wayOut }];
   return judgeRebase({
     labels: child.config.config?.Labels ?? {},
-    oldPlatform: platformOf(oldBase),
-    newPlatform: platformOf(newBase),
+    baseLayers: count,
     oldBase: trees.base,
     image: trees.image,
     newBase: foreign,

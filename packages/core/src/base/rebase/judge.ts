@@ -1,8 +1,6 @@
-import type { Platform } from "@goldenpath/registry-client/oci/manifest";
 import { compareTrees } from "../../layers/changes.ts";
 import { formatName, formatPath } from "../../layers/tar.ts";
 import { type FileTree, findNode, resolvePath, type TreeFile } from "../../layers/tree.ts";
-import { isSamePlatform } from "../identify.ts";
 import { lifecycleLabel } from "../label.ts";
 import { comparePackages, readPackages } from "../packages.ts";
 
@@ -14,8 +12,8 @@ export interface RebaseRefusal {
 
 export interface RebaseFacts {
   labels: Readonly<Record<string, string>>;
-  oldPlatform: Platform;
-  newPlatform: Platform;
+  /** So many of the image's layers, the lowest, are the old base's. */
+  baseLayers: number;
   /** The old base's layers put together, and all of the image's. */
   oldBase: FileTree;
   image: FileTree;
@@ -26,13 +24,13 @@ const rebuild = "Rebuild the image on the new base from its source.";
 
 /**
  * May the layers of an application that were built on one base stand on another? What was compiled and installed
- * against the old one must find all of that in the new one: the same platform and release, each package (the C library
+ * against the old one must find all of that in the new one: the same release, each package (the C library
  * among them) in the same version or a newer one. And no layer of the application may lay something of the old base
  * over the new one: a package database, say, which would hide from scans what is installed. What nobody can tell
  * refuses.
  */
 export function judgeRebase(facts: RebaseFacts): RebaseRefusal[] {
-  const { labels, oldPlatform, newPlatform } = facts;
+  const { labels } = facts;
   const refused: RebaseRefusal[] = [];
   if (Object.hasOwn(labels, lifecycleLabel)) {
     refused.push({
@@ -40,8 +38,6 @@ export function judgeRebase(facts: RebaseFacts): RebaseRefusal[] {
       wayOut: "Rebase it by `pack rebase --run-image`, or build it again.",
     });
   }
-  if (!isSamePlatform(oldPlatform, newPlatform))
-    refused.push({ problem: "the new base is for another platform than the old one", wayOut: rebuild });
   return [...refused, ...judgeRelease(facts), ...judgePackages(facts), ...judgeLayers(facts)];
 }
 
@@ -106,15 +102,24 @@ function judgePackages({ oldBase, newBase }: RebaseFacts): RebaseRefusal[] {
 
 const maxTold = 10;
 
-/** What the application's layers lay over the base does no harm where the new base has there what the old one had. */
-function judgeLayers({ oldBase, image, newBase }: RebaseFacts): RebaseRefusal[] {
-  return compareTrees(oldBase, image)
+/**
+ * What the application's layers lay over the base does no harm where the new base has there what the old one had. A file
+ * of theirs where only the new base has one would hide that.
+ */
+function judgeLayers({ oldBase, image, newBase, baseLayers }: RebaseFacts): RebaseRefusal[] {
+  const changed = compareTrees(oldBase, image)
     .filter(({ path, before }) => !isSameFile(before, findNode(newBase, path)?.file))
-    .slice(0, maxTold)
-    .map(({ path, how, layer }) => ({
-      problem: `layer ${layer + 1} of the image has ${how === "removed" ? "removed" : "changed"} ${formatPath(path)} of the old base, which is another file in the new one`,
-      wayOut: rebuild,
-    }));
+    .map(({ path, how, layer }) => {
+      const done = how === "removed" ? "removed" : "changed";
+      return `layer ${layer + 1} of the image has ${done} ${formatPath(path)} of the old base, which is another file in the new one`;
+    });
+  const hidden = compareTrees(newBase, image)
+    .filter(({ path, after, layer }) => after !== undefined && layer >= baseLayers && !findNode(oldBase, path))
+    .map(
+      ({ path, layer }) =>
+        `layer ${layer + 1} of the image would hide ${formatPath(path)}, which only the new base has`,
+    );
+  return [...changed, ...hidden].slice(0, maxTold).map((problem) => ({ problem, wayOut: rebuild }));
 }
 
 function isSameFile(a: TreeFile, b: TreeFile | undefined): boolean {

@@ -151,6 +151,25 @@ test("applications side by side are told each by itself; nothing to build is sai
   expect(github.requests.filter((each) => /acme\/(?:old|copy|off)\b/.test(each))).toEqual([]);
 });
 
+test("owners that a link or an empty file would name are missing", async () => {
+  const dockerfile = { Dockerfile: good.Dockerfile };
+  add("link", { ...dockerfile, CODEOWNERS: "docs/owners" });
+  github.modes.set("acme/link/CODEOWNERS", "120000");
+  add("nobody", { ...dockerfile, CODEOWNERS: "" });
+  add("owned", { ...dockerfile, CODEOWNERS: "* @acme/shop\n" });
+  const { row } = await adopt();
+  for (const name of ["link", "nobody"])
+    expect(row(name)?.missing, name).toEqual([expect.stringContaining("CODEOWNERS")]);
+  expect(row("owned")?.missing).toEqual([]);
+});
+
+test("a conflict that is not an empty repository is unknown", async () => {
+  add("busy", good);
+  github.intercept = ({ template }) =>
+    template.includes("/git/trees/") ? { status: 409, body: { message: "Try again later" } } : undefined;
+  expect(await look()).toMatchObject([{ verdict: "unknown", why: expect.stringContaining("Try again later") }]);
+});
+
 test("a tree that is cut off and a repository that is not shown are unknown, by exit code 2", async () => {
   add("cut", good, { isTruncated: true });
   add("gone", {});

@@ -53,7 +53,8 @@ export function performOwned(
     }
     case "GET /repos/{owner}/{repo}/git/trees/{tree_sha}": {
       const known = owned.find(({ name }) => name === repository);
-      if (known?.isEmpty === true) return { status: 409, body: { ...sample("basic-error"), message: "empty" } };
+      if (known?.isEmpty === true)
+        return { status: 409, body: { ...sample("basic-error"), message: "Git Repository is empty." } };
       const tree = below.map(([path, text]) => {
         const mode = modes.get(path) ?? "100644";
         const type = mode === "160000" ? "commit" : "blob";

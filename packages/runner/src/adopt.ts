@@ -48,8 +48,9 @@ export function openAdoption(
           throw new Error("GitHub shows only a part of its list of files: look at it in a checkout, by base check");
         return data.tree.map(({ path, mode, sha, size }) => ({ path, mode, sha, size }));
       } catch (error) {
-        // "Git Repository is empty."
-        if (error instanceof Error && "status" in error && error.status === 409) return undefined;
+        // "Git Repository is empty." Whatever else is in the way says nothing of what is in it.
+        const isConflict = error instanceof Error && "status" in error && error.status === 409;
+        if (isConflict && /\bis empty\b/i.test(error.message)) return undefined;
         throw error;
       }
     },

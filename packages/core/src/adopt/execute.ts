@@ -63,11 +63,13 @@ async function lookAt(
     const tree = await surveyTree(source);
     const { found } = await gatherMentionsOf(source, row.repository);
     if (source.failure !== undefined) throw source.failure;
-    const paths = new Set(entries.map(({ path }) => path));
     const links = entries.flatMap(({ path, mode }) =>
       mode === "120000" && (isSurveyed(path) || mayNameImages(path)) ? [path] : [],
     );
-    const hasCodeowners = codeownersFiles.some((file) => paths.has(file));
+    // As GitHub has it: a file with something in it, and no link or folder of that name.
+    const hasCodeowners = entries.some(
+      ({ path, mode, size = 0 }) => codeownersFiles.includes(path) && mode.startsWith("100") && size > 0,
+    );
     return { ...row, ...judgeRepository({ tree, found, hasCodeowners, links }, rules.build, rules.images) };
   } catch (error) {
     signal.throwIfAborted();

@@ -10,7 +10,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { gzipLayer, type LayerStand, startLayerStand, type TestLayer } from "@goldenpath/testing/layered-image";
-import { tarOf } from "@goldenpath/testing/tar";
+import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runMain } from "../support/cli.ts";
 import { requireTool } from "../support/tools.ts";
@@ -192,15 +192,43 @@ describe("refused, and nothing is pushed", () => {
     expect(await rebase(image, policy, "--onto", "stable")).toMatchObject({ code: 2 });
   });
 
-  test("a file that only the new base has, and the application has another", async () => {
-    const policy = await approve([await pushBase(old), await pushBase(patched)]);
-    const newer = gzipLayer(tarOf({ name: "usr/lib/patch", content: "base" }));
-    const second = await stand.push([patched, newer], "bases/run");
+  test.each<[string, TarOptions[], TarOptions[], RegExp]>([
+    [
+      "a file over one",
+      [{ name: "usr/lib/patch", content: "base" }],
+      [{ name: "usr/lib/patch", content: "app" }],
+      /layer 2 of the image would hide \/usr\/lib\/patch/,
+    ],
+    [
+      "a whiteout of one",
+      [{ name: "usr/lib/patch", content: "base" }],
+      [{ name: "usr/lib/.wh.patch", content: "" }],
+      /layer 2 of the image would hide \/usr\/lib\/patch/,
+    ],
+    [
+      "a folder in place of a link",
+      [{ name: "plugins", type: "2", linkname: "usr/lib" }],
+      [{ name: "plugins/own.so", content: "app" }],
+      /layer 2 of the image would hide \/plugins/,
+    ],
+  ])("what only the new base has: %s in the application's layers", async (_what, ofBase, ofApp, problem) => {
+    const second = await stand.push([patched, gzipLayer(tarOf(...ofBase))], "bases/run");
     const both = await approve([await pushBase(old), second]);
-    const image = await pushApp([old, gzipLayer(tarOf({ name: "usr/lib/patch", content: "app" }))]);
+    const image = await pushApp([old, gzipLayer(tarOf(...ofApp))]);
     const { code, problems } = await rebase(image, both);
-    expect({ code, problems }).toEqual({ code: 1, problems: expect.stringMatching(/would hide \/usr\/lib\/patch/) });
-    expect(await rebase(image, policy, "--dry-run")).toMatchObject({ code: 0 });
+    expect({ code, problems }).toEqual({ code: 1, problems: expect.stringMatching(problem) });
+    const without = await approve([await pushBase(old), await pushBase(patched)]);
+    expect(await rebase(image, without, "--dry-run")).toMatchObject({ code: 0 });
+  });
+
+  test("an image of which the buildpacks say that it can't stand elsewhere, beside one of which they say that it can", async () => {
+    const policy = await approve([await pushBase(old), await pushBase(patched)]);
+    const label = "io.buildpacks.rebasable";
+    const refused = await rebase(await pushApp([old, app], { [label]: "false" }), policy);
+    expect(refused).toMatchObject({ code: 1, problems: expect.stringContaining(label) });
+    expect(await rebase(await pushApp([old, app], { [label]: "true" }), policy, "--dry-run")).toMatchObject({
+      code: 0,
+    });
   });
 
   test("an image, or a version, that was withdrawn", async () => {

@@ -147,6 +147,8 @@ export interface ChildLayers {
   diffIds: Digest[];
   /** What the layers above the base have that should have stayed in the build. */
   leftovers: Leftover[];
+  /** What is in each, the lowest first; where they are what the config says. */
+  layers?: LayerContents[];
   /** The base's layers put together, and all of them, where they stand on one and are what the config says. */
   trees?: { base: FileTree; image: FileTree };
   /** All of them put together, leniently: where it stands on none, and for messages alone. */
@@ -208,11 +210,12 @@ export async function readChildLayers(
   if (diffIds.some((diffId, index) => diffId !== child.config.rootfs.diff_ids[index])) return { diffIds, leftovers };
   if (baseLayers === 0) {
     const foreign = buildLenient(layers);
-    return { diffIds, leftovers, ...(foreign === undefined ? {} : { foreign }) };
+    return { diffIds, leftovers, layers, ...(foreign === undefined ? {} : { foreign }) };
   }
   return {
     diffIds,
     leftovers,
+    layers,
     trees: buildTrees(layers, baseLayers, `${formatRepository(repository)}@${child.digest}`),
   };
 }

@@ -11,6 +11,8 @@ import {
 } from "@goldenpath/registry-client/oci/reference";
 import { type ChildFacts, fetchImageFacts } from "@goldenpath/registry-client/subject";
 import { planTarget } from "../../build/plan-target.ts";
+import type { LayerContents } from "../../layers/contents.ts";
+import { buildTrees } from "../../layers/read.ts";
 import { isDayOver } from "../../policy/day.ts";
 import type { LoadedPolicy } from "../../policy/schema.ts";
 import { listWithdrawn } from "../../policy/withdrawals.ts";
@@ -51,7 +53,7 @@ type Bases = { old: ApprovedBase; next: ApprovedBase } | { refused: RebaseRefusa
  * digest first and has its tag last, so that running again is safe.
  *
  * The result is another image, without any evidence.
- * @throws as {@link gatherPolicyBases}, {@link planTarget}, {@link readChildLayers}; UserError `image-not-single`
+ * @throws as {@link gatherPolicyBases}, {@link planTarget}, {@link readChildLayers}
  */
 export async function rebaseImage(
   client: RegistryClient,
@@ -149,18 +151,26 @@ interface Found {
 async function judge(client: RegistryClient, { signal }: RebaseRequest, found: Found): Promise<RebaseRefusal[]> {
   const { child, oldBase, newBase, next } = found;
   const count = oldBase.config.rootfs.diff_ids.length;
-  const { trees } = await readChildLayers(client, found.repository, child, count, { signal });
-  const { foreign } = await readChildLayers(client, parseRepository(next.image), newBase, 0, { signal });
+  const { trees, layers } = await readChildLayers(client, found.repository, child, count, { signal });
+  const read = await readChildLayers(client, parseRepository(next.image), newBase, 0, { signal });
   const wayOut = "Build it again from its source: what its config says can't be believed.";
-  if (trees === undefined) return [{ problem: "its layers are not what its config says", wayOut }];
-  if (foreign === undefined) return [{ problem: `the layers of ${nameOf(next)} are not what its config says`, wayOut }];
+  if (trees === undefined || layers === undefined)
+    return [{ problem: "its layers are not what its config says", wayOut }];
+  if (read.foreign === undefined || read.layers === undefined)
+    return [{ problem: `the layers of ${nameOf(next)} are not what its config says`, wayOut }];
   return judgeRebase({
     labels: child.config.config?.Labels ?? {},
     baseLayers: count,
     oldBase: trees.base,
     image: trees.image,
-    newBase: foreign,
+    ...putTogether(read.layers, layers.slice(count), nameOf(next)),
   });
+}
+
+/** The new base, and the application's layers on it. */
+function putTogether(newBase: readonly LayerContents[], own: readonly LayerContents[], where: string) {
+  const { base, image } = buildTrees([...newBase, ...own], newBase.length, `the application on ${where}`);
+  return { newBase: base, result: image, newLayers: newBase.length };
 }
 
 async function push(

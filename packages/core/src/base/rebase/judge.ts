@@ -12,13 +12,19 @@ export interface RebaseRefusal {
 
 export interface RebaseFacts {
   labels: Readonly<Record<string, string>>;
-  /** So many of the image's layers, the lowest, are the old base's. */
+  /** So many of the image's layers, the lowest, are the old base's, and so many of the result's the new one's. */
   baseLayers: number;
+  newLayers: number;
   /** The old base's layers put together, and all of the image's. */
   oldBase: FileTree;
   image: FileTree;
   newBase: FileTree;
+  /** The application's layers on the new base. */
+  result: FileTree;
 }
+
+/** Of the CNB lifecycle, as it writes it where an extension of the build image made the run image. */
+const rebasableLabel = "io.buildpacks.rebasable";
 
 const rebuild = "Rebuild the image on the new base from its source.";
 
@@ -36,6 +42,12 @@ export function judgeRebase(facts: RebaseFacts): RebaseRefusal[] {
     refused.push({
       problem: `it was made by Cloud Native Buildpacks (label ${lifecycleLabel}), whose metadata have to change with the base`,
       wayOut: "Rebase it by `pack rebase --run-image`, or build it again.",
+    });
+  }
+  if (labels[rebasableLabel]?.trim().toLowerCase() === "false") {
+    refused.push({
+      problem: `its label ${rebasableLabel} says that it can't stand on another base: an extension has changed the one that it was built on`,
+      wayOut: rebuild,
     });
   }
   return [...refused, ...judgeRelease(facts), ...judgePackages(facts), ...judgeLayers(facts)];
@@ -103,21 +115,23 @@ function judgePackages({ oldBase, newBase }: RebaseFacts): RebaseRefusal[] {
 const maxTold = 10;
 
 /**
- * What the application's layers lay over the base does no harm where the new base has there what the old one had. A file
- * of theirs where only the new base has one would hide that.
+ * What the application's layers lay over the base does no harm where the new base has there what the old one had. What
+ * they take away from the new base alone, by a file, a folder in place of a link, or a whiteout, nobody meant.
  */
-function judgeLayers({ oldBase, image, newBase, baseLayers }: RebaseFacts): RebaseRefusal[] {
-  const changed = compareTrees(oldBase, image)
+function judgeLayers({ oldBase, image, newBase, result, baseLayers, newLayers }: RebaseFacts): RebaseRefusal[] {
+  const ofOld = compareTrees(oldBase, image);
+  const changed = ofOld
     .filter(({ path, before }) => !isSameFile(before, findNode(newBase, path)?.file))
     .map(({ path, how, layer }) => {
       const done = how === "removed" ? "removed" : "changed";
       return `layer ${layer + 1} of the image has ${done} ${formatPath(path)} of the old base, which is another file in the new one`;
     });
-  const hidden = compareTrees(newBase, image)
-    .filter(({ path, after, layer }) => after !== undefined && layer >= baseLayers && !findNode(oldBase, path))
+  const known = new Set(ofOld.map(({ path }) => path));
+  const hidden = compareTrees(newBase, result)
+    .filter(({ path }) => !known.has(path))
     .map(
       ({ path, layer }) =>
-        `layer ${layer + 1} of the image would hide ${formatPath(path)}, which only the new base has`,
+        `layer ${layer - newLayers + baseLayers + 1} of the image would hide ${formatPath(path)} of the new base, where the old one has nothing like it`,
     );
   return [...changed, ...hidden].slice(0, maxTold).map((problem) => ({ problem, wayOut: rebuild }));
 }

@@ -1,4 +1,5 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { findLayerType, ociLayerType } from "@goldenpath/registry-client/oci/layer-types";
 import {
   type Descriptor,
   type ImageConfig,
@@ -65,7 +66,8 @@ export function planRebase({ image, oldBase, newBase, newName, newDigest }: Reba
     history: joinHistory(image, oldBase, newBase),
   };
   const isDocker = image.manifest.mediaType === mediaTypes.dockerManifest;
-  const { config: _config, annotations = {}, ...manifest } = image.manifest;
+  // What the old image was about (a referrer's subject), the new one is not.
+  const { config: _config, subject: _subject, annotations = {}, ...manifest } = image.manifest;
   const layers = [
     ...newBase.manifest.layers.map((layer) => ({ ...layer, mediaType: translateType(layer, isDocker) })),
     ...image.manifest.layers.slice(count),
@@ -82,11 +84,11 @@ export function planRebase({ image, oldBase, newBase, newName, newDigest }: Reba
  * runtimes ask for.
  */
 function translateType({ mediaType }: Descriptor, isDocker: boolean): string {
-  const [from, to] = isDocker ? [mediaTypes.ociLayerTarGzip, dockerGzip] : [dockerGzip, mediaTypes.ociLayerTarGzip];
-  return mediaType === from ? to : mediaType;
+  if (!isDocker) return ociLayerType(mediaType);
+  const found = findLayerType(mediaType);
+  if (found === undefined || found.isForeign) return mediaType;
+  return `application/vnd.docker.image.rootfs.diff.tar${found.compression === "none" ? "" : `.${found.compression}`}`;
 }
-
-const dockerGzip = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
 /**
  * Entries tell of layers by their order alone, so that one too few would make all others tell of the wrong layer: where

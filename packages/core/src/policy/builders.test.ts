@@ -34,7 +34,7 @@ describe("a builder that is refused, with the place and the reason", () => {
       "with a key that none of its kind has",
       builder,
       `${builder}\n      into: a.example/b`,
-      /^p\.yaml:30:7: build\.builders\[0\]\.into: unknown key \(known here: kind, name, buildpacks, image, digests, lifecycleImage, allowInline, allowBuildpacks, allowExtensions, approved, until, runImage, languages\)$/m,
+      /^p\.yaml:30:7: build\.builders\[0\]\.into: unknown key \(known here: kind, name, buildpacks, image, digests, approval, lifecycleImage, allowInline, allowBuildpacks, allowExtensions, approved, until, runImage, languages\)$/m,
     ],
     [
       "with buildpacks beside the image that has them",

@@ -8,14 +8,13 @@ import { isCounted, type ListedViolation, type StageResult } from "../result.ts"
 import { listStageSigners } from "../scan/choose-known.ts";
 import { readToldScan, type ToldFinding } from "../scan/told-findings.ts";
 import { attachStatement } from "../signing/attach.ts";
-import { isSameMaterial } from "../signing/material.ts";
 import {
   buildFindingStatement,
   buildVerdictStatement,
   checkSignable,
   summariseExceptions,
 } from "../signing/result-statements.ts";
-import { materialOf } from "../signing/schemes/find.ts";
+import { isSignerNamed } from "../signing/schemes/find.ts";
 import type { Signer } from "../signing/types.ts";
 import { signedImage, wholeImage } from "../verbs/attachments.ts";
 import type { ScanOne, ScanShared } from "../verbs/scan.ts";
@@ -75,10 +74,7 @@ export async function rescanFleet(request: RescanRequest, context: Pick<Context,
  */
 function findSpeaker({ material }: Signer, { policy }: LoadedPolicy): readonly string[] {
   const names = [...listStageSigners(policy, "scan")];
-  const own = names.filter((name) => {
-    const signer = policy.signers[name];
-    return signer !== undefined && isSameMaterial(materialOf(signer, `the key of signer '${name}'`), material);
-  });
+  const own = names.filter((name) => isSignerNamed(policy.signers, name, material));
   if (own.length > 0) return own;
   throw new UserError(
     `whoever signs here is none of those who speak for stage scan in policy '${policy.name}': ${names.join(", ") || "nobody is"}`,

@@ -6,8 +6,8 @@ import { image as strategy } from "../build/strategies/image.ts";
 import { judgeSource } from "../gate/binding.ts";
 import { isDayOver } from "../policy/day.ts";
 import type { Policy } from "../policy/schema.ts";
-import { isSameMaterial, type SignerMaterial } from "../signing/material.ts";
-import { materialOf } from "../signing/schemes/find.ts";
+import type { SignerMaterial } from "../signing/material.ts";
+import { isSignerNamed } from "../signing/schemes/find.ts";
 import { type ImportReason, imageSource } from "./statement.ts";
 
 /** What is asked for. */
@@ -59,11 +59,7 @@ export function planImport(
 function requireImporter(policy: Policy, signer: SignerMaterial): void {
   const builders = policy.build.strategies.includes(strategy.name) ? ownPolicy(policy, strategy).builders : [];
   const names = [...new Set(builders.flatMap((builder) => builder.import?.signers ?? []))];
-  const known = (name: string): boolean => {
-    const wanted = policy.signers[name];
-    return wanted !== undefined && isSameMaterial(materialOf(wanted, `the key of signer '${name}'`), signer);
-  };
-  if (names.some(known)) return;
+  if (names.some((name) => isSignerNamed(policy.signers, name, signer))) return;
   throw new UserError(
     `this is not the key of who imports under policy '${policy.name}' (${names.map((name) => `'${name}'`).join(", ") || "it has nobody who does"})`,
     {

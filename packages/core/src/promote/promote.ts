@@ -13,8 +13,7 @@ import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
 import { isPointerRepository, pointerName } from "../policy/pointer.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import { isCounted, type Violation } from "../result.ts";
-import { isSameMaterial } from "../signing/material.ts";
-import { materialOf, schemeOf } from "../signing/schemes/find.ts";
+import { isSignerNamed, schemeOf } from "../signing/schemes/find.ts";
 import type { Signer } from "../signing/types.ts";
 import { describeWorkflow } from "../signing/workflow-identity.ts";
 import { executePromotion, type PromotionOutcome, type PromotionRequest } from "./execute-promotion.ts";
@@ -152,11 +151,7 @@ function judgeDestination(environment: PolicyEnvironment, environmentName: strin
  */
 export function assertPromoter(signer: Signer, environment: PolicyEnvironment, policy: LoadedPolicy): void {
   const wanted = policy.policy.signers[environment.promoter];
-  if (
-    wanted !== undefined &&
-    isSameMaterial(materialOf(wanted, `the key of signer '${environment.promoter}'`), signer.material)
-  )
-    return;
+  if (isSignerNamed(policy.policy.signers, environment.promoter, signer.material)) return;
   const field = wanted === undefined ? "publicKey" : schemeOf(wanted).identify(wanted).field;
   if (signer.material.kind === "workflow-run") {
     throw new UserError(

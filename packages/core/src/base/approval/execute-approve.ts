@@ -6,8 +6,7 @@ import { isDayOver } from "../../policy/day.ts";
 import type { LoadedPolicy } from "../../policy/schema.ts";
 import { attachStatement } from "../../signing/attach.ts";
 import { collectEvidence } from "../../signing/collect.ts";
-import { isSameMaterial } from "../../signing/material.ts";
-import { materialOf } from "../../signing/schemes/find.ts";
+import { isSignerNamed } from "../../signing/schemes/find.ts";
 import type { Signer } from "../../signing/types.ts";
 import { readChildLayers } from "../gather.ts";
 import { judgeHabits } from "../habits/judge.ts";
@@ -118,11 +117,7 @@ export async function approveImage(
 /** @throws UserError `approval-signer`: what nobody would count is not signed */
 function requireApprover({ policy }: LoadedPolicy, approvers: readonly string[], signer: Signer): void {
   const own = signer.trusted ?? signer.material;
-  const isOwn = (name: string): boolean => {
-    const known = policy.signers[name];
-    return known !== undefined && isSameMaterial(materialOf(known, `the key of signer '${name}'`), own);
-  };
-  if (approvers.some(isOwn)) return;
+  if (approvers.some((name) => isSignerNamed(policy.signers, name, own))) return;
   throw new UserError(
     `this is none of the signers whose approval of it counts under policy '${policy.name}' (${approvers.join(", ") || "there is none"})`,
     {

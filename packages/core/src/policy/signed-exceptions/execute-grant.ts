@@ -3,14 +3,13 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { emptyBlob, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { attachStatement } from "../../signing/attach.ts";
-import { isSameMaterial } from "../../signing/material.ts";
-import { materialOf } from "../../signing/schemes/find.ts";
+import { isSignerNamed } from "../../signing/schemes/find.ts";
 import type { Signer } from "../../signing/types.ts";
 import { isDayOver } from "../day.ts";
 import type { Policy } from "../schema.ts";
 import { exceeds } from "./choose.ts";
 import { buildAnchor, buildDocumentStatement, type ExceptionDocument } from "./document.ts";
-import type { Granter, SignedExceptions } from "./section.ts";
+import type { SignedExceptions } from "./section.ts";
 
 /**
  * The policy's `signedExceptions`.
@@ -36,7 +35,9 @@ export async function signException(
   { signer, now }: { signer: Signer; now: Date },
 ): Promise<void> {
   const rules = requireSignedExceptions(policy);
-  const own = rules.signers.filter((each) => isSigner(policy, each, signer));
+  const own = rules.signers.filter((each) =>
+    isSignerNamed(policy.signers, each.signer, signer.trusted ?? signer.material),
+  );
   const refuse = (why: string, wayOut: string): UserError => new UserError(why, { code: "exception-refused", wayOut });
   if (own.length === 0)
     throw refuse(
@@ -57,10 +58,4 @@ export async function signException(
   await client.pushManifest(repository, anchor.bytes, mediaTypes.ociManifest);
   const target = { repository, image: anchor.descriptor, children: [] };
   await attachStatement(client, target, buildDocumentStatement(document, images), signer, now, { isNew: true });
-}
-
-function isSigner({ signers }: Policy, { signer: name }: Granter, signer: Signer): boolean {
-  const known = Object.hasOwn(signers, name) ? signers[name] : undefined;
-  const material = signer.trusted ?? signer.material;
-  return known !== undefined && isSameMaterial(materialOf(known, `the key of signer '${name}'`), material);
 }

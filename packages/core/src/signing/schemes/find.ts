@@ -1,5 +1,5 @@
 import { fieldOfEach } from "@goldenpath/foundation/tables";
-import type { SignerMaterial } from "../material.ts";
+import { isSameMaterial, type SignerMaterial } from "../material.ts";
 import { key } from "./key.ts";
 import type { EvidencePiece, HandCheck, PolicySections, SignerFields, SigningScheme } from "./scheme.ts";
 import { schemes } from "./schemes.ts";
@@ -31,6 +31,19 @@ export function schemeOf(signer: SignerFields): SigningScheme {
  */
 export function materialOf(signer: SignerFields, what: string): SignerMaterial {
   return schemeOf(signer).materialOf(signer, what);
+}
+
+/**
+ * Whether whoever signs is the signer of a policy that has this name.
+ * @throws as {@link materialOf}
+ */
+export function isSignerNamed(
+  signers: Readonly<Record<string, SignerFields>>,
+  name: string,
+  material: SignerMaterial,
+): boolean {
+  const known = Object.hasOwn(signers, name) ? signers[name] : undefined;
+  return known !== undefined && isSameMaterial(materialOf(known, `the key of signer '${name}'`), material);
 }
 
 /** The signers of a policy, each with what it names of the policy's sections. */

@@ -187,6 +187,27 @@ describe("an image whose layers are not compressed", () => {
     expect(await pushBuiltLayout(path, stand.target())).toBe(index.digest);
   });
 
+  it("keeps a layer of another digest as it is, and is refused where its bytes are others", async () => {
+    const digest = digestOf(appTar, "sha512");
+    const layoutWith = (bytes: Uint8Array) => {
+      const { files } = plainLayout();
+      files[`blobs/sha512/${digestHex(digest)}`] = bytes;
+      const rootfs = { type: "layers", diff_ids: [digestOf(appTar)] };
+      const config = put(files, mediaTypes.ociConfig, encode({ architecture: "amd64", os: "linux", rootfs }));
+      const layer = { mediaType: mediaTypes.ociLayerTar, digest, size: bytes.byteLength };
+      putIndex(files, [manifestOf(files, config, [layer])]);
+      return stand.writeFolder(files);
+    };
+    const changed = Buffer.from(appTar);
+    changed[changed.length - 1] = 1;
+    const [swapped, to] = [stand.target({ compress: true }), stand.target({ compress: true })];
+    await expect(pushBuiltLayout(await layoutWith(changed), swapped)).rejects.toThrow();
+    expect(await stand.tagged(swapped)).toBeUndefined();
+    await pushBuiltLayout(await layoutWith(appTar), to);
+    const [child] = (await fetchImageFacts(stand.client, to.tags[0])).children;
+    expect(child?.manifest.layers[0]).toMatchObject({ mediaType: mediaTypes.ociLayerTar, digest });
+  });
+
   it("keeps the base's layers as the base's repository has them", async () => {
     const { files } = plainLayout();
     const tar = tarFiles({ "etc/os-release": "plain" });

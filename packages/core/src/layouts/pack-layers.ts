@@ -61,7 +61,10 @@ function isStatement({ manifest }: ManifestOfLayers): boolean {
 
 function listLayers(manifest: Manifest): Descriptor[] {
   if (manifest.kind !== "image" || isStatement(manifest)) return [];
-  return manifest.manifest.layers.filter(({ mediaType }) => mediaType === mediaTypes.ociLayerTar);
+  // One of another digest is pushed as it is, and held to that there: here all is held to SHA-256.
+  return manifest.manifest.layers.filter(
+    ({ mediaType, digest }) => mediaType === mediaTypes.ociLayerTar && digestAlgorithm(digest) === "sha256",
+  );
 }
 
 async function packLayer({ blobs, now }: Packing, { digest, size }: Descriptor, work: string): Promise<void> {
@@ -71,8 +74,7 @@ async function packLayer({ blobs, now }: Packing, { digest, size }: Descriptor, 
   const content = open();
   if (content instanceof Uint8Array) throw new TypeError("a layer is a stream");
   const { diffId, ...packed } = await packBlob(content, join(work, `${digestHex(digest)}.tar.gz`));
-  if (diffId !== digest && digestAlgorithm(digest) === "sha256")
-    throw invalidImage(digest, "its bytes are not those of its digest");
+  if (diffId !== digest) throw invalidImage(digest, "its bytes are not those of its digest");
   blobs.delete(digest);
   blobs.set(packed.descriptor.digest, packed);
   now.set(digest, packed.descriptor);

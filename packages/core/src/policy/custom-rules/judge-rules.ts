@@ -32,39 +32,41 @@ export function judgeRules(
   facts: FactValues,
   limit: number = deadline,
 ): BrokenRule[] {
-  return rules
-    .filter((rule) => rule.stage === stage)
-    .flatMap((rule) => {
-      const refuse = (problem: string, wayOut: string) => [
-        { name: rule.name, ...ruleOf[stage], problem: `rule '${rule.name}': ${problem}`, wayOut },
-      ];
-      for (const key of ["when", "expression"] as const) {
-        const text = rule[key];
-        if (text === undefined) continue;
-        const answer = ask(text, { name: rule.name, stage, facts, limit });
-        if (typeof answer !== "boolean")
-          return refuse(
-            `its \`${key}\` can't be decided: ${answer.unclear}`,
-            "Have the image say what the rule asks for, or have the policy's owners ask with has(), or with `in` for a label.",
-          );
-        if (key === "when" && !answer) return [];
-        if (key === "expression" && !answer) return refuse(rule.message, rule.remedy);
-      }
-      return [];
-    });
+  const asked = rules.filter((rule) => rule.stage === stage);
+  if (asked.length === 0) return [];
+  const sizes = measure(facts);
+  return asked.flatMap((rule) => {
+    const refuse = (problem: string, wayOut: string) => [
+      { name: rule.name, ...ruleOf[stage], problem: `rule '${rule.name}': ${problem}`, wayOut },
+    ];
+    for (const key of ["when", "expression"] as const) {
+      const text = rule[key];
+      if (text === undefined) continue;
+      const answer = ask(text, { name: rule.name, stage, facts, sizes, limit });
+      if (typeof answer !== "boolean")
+        return refuse(
+          `its \`${key}\` can't be decided: ${answer.unclear}`,
+          "Have the image say what the rule asks for, or have the policy's owners ask with has(), or with `in` for a label.",
+        );
+      if (key === "when" && !answer) return [];
+      if (key === "expression" && !answer) return refuse(rule.message, rule.remedy);
+    }
+    return [];
+  });
 }
 
 interface Question {
   name: string;
   stage: RuleStage;
   facts: FactValues;
+  sizes: Sizes;
   limit: number;
 }
 
-function ask(text: string, { name, stage, facts, limit }: Question): boolean | { unclear: string } {
+function ask(text: string, { name, stage, facts, sizes, limit }: Question): boolean | { unclear: string } {
   const read = readExpression(text, stage);
   if ("problem" in read) return { unclear: read.problem };
-  const cost = costOf(read.expression, measure(facts));
+  const cost = costOf(read.expression, sizes);
   if (cost > maxCost)
     return {
       unclear: `it would look at ${Math.round(cost)} things in this image, and at most ${maxCost} are looked at`,
@@ -91,8 +93,14 @@ function runInTime({ program }: Expression, facts: FactValues, limit: number): u
   return new Script("evaluate()").runInContext(context, { timeout: limit });
 }
 
-/** The longest list or map, and the longest text, of all facts. */
-function measure(facts: FactValues): { longest: number; characters: number } {
+/** The longest list or map, and the longest text. */
+interface Sizes {
+  longest: number;
+  characters: number;
+}
+
+/** Of all facts. */
+function measure(facts: FactValues): Sizes {
   const sizes = { longest: 0, characters: 0 };
   const look = (value: unknown): void => {
     if (typeof value === "string") sizes.characters = Math.max(sizes.characters, value.length);

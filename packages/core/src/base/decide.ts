@@ -200,7 +200,7 @@ function isExpired(base: ApprovedBase, now: Date): boolean {
 }
 
 /** Whether images may stand on it, by its day and by what is signed of it. */
-function isHeld(base: ApprovedBase, now: Date): boolean {
+export function isHeld(base: ApprovedBase, now: Date): boolean {
   if (isExpired(base, now)) return false;
   return base.approval === undefined || judgeSignedApproval(base.approval, now).refused.length === 0;
 }

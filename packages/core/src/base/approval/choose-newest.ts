@@ -1,6 +1,6 @@
 import { isDayOver } from "../../policy/day.ts";
 import type { BaseVersion, SignedImages } from "./gather.ts";
-import { judgeApproval } from "./judge.ts";
+import { judgeApproval, listNewer } from "./judge.ts";
 
 /** The newest version of a base on which one may stand, or why each of them is none, the newest first. */
 export type NewestVersion = { version: BaseVersion } | { problems: string[] };
@@ -16,15 +16,12 @@ export function chooseNewest(
   now: Date,
 ): NewestVersion {
   if (until !== undefined && isDayOver(until, now)) return { problems: [`its until is ${until}`] };
-  const dates = versions.flatMap(({ found }) => (found.kind === "approved" ? [found.approval.approvedAt] : []));
   const { maxAge, maxBehind, score } = approval;
   const rules = { maxAge, maxBehind, score, grace: undefined, warnBefore: undefined };
   const problems: string[] = [];
   for (const version of versions.toReversed()) {
     const { digest, found } = version;
-    const own = found.kind === "approved" ? found.approval.approvedAt.getTime() : Number.POSITIVE_INFINITY;
-    const newer = dates.filter((date) => date.getTime() > own);
-    const { refused } = judgeApproval({ rules, found, newer, use }, now);
+    const { refused } = judgeApproval({ rules, found, newer: listNewer(found, versions), use }, now);
     if (refused.length === 0) return { version };
     problems.push(`${digest}: ${refused.map(({ problem }) => problem).join("; ")}`);
   }

@@ -1,6 +1,6 @@
 import { InfrastructureError, PolicyViolation } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
 import { chooseNewest } from "./choose-newest.ts";
@@ -43,8 +43,8 @@ export interface MoveOptions {
 const maxRounds = 4;
 
 /**
- * Points the floating tag of a base, or of what builds run in, at the newest version that is approved and has not ended, whatever it points at now.
- * Once it is set, policy, approvals and tag are read anew, so that whoever withdraws, approves or sets it at the same
+ * Points the floating tag of a base, or of what builds run in, at the newest version that is approved and has not ended,
+ * whatever it points at now. Once it is set, policy, approvals and tag are read anew, so that whoever withdraws, approves or sets it at the same
  * time does not leave it behind; the same again changes nothing.
  *
  * A version is what a tag of the repository points at. The one that the tag leaves gets a tag of its own where it has
@@ -111,7 +111,7 @@ async function keepVersion(
   for (const tag of await client.listTags(repository)) {
     if (tag !== left.tag && (await client.readTag(repository, tag)).digest === left.digest) return undefined;
   }
-  const own = `${left.tag}-${left.digest.split(":")[1]?.slice(0, 12)}`;
+  const own = `${left.tag}-${digestHex(left.digest).slice(0, 12)}`;
   await client.setTag(repository, own, await client.fetchManifest({ ...repository, digest: left.digest }), undefined);
   return own;
 }

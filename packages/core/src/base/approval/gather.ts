@@ -16,7 +16,7 @@ import { isAboutContent } from "../../signing/content-errors.ts";
 import { gatherApprovedBases } from "../gather.ts";
 import type { ApprovedBase } from "../identify.ts";
 import { chooseApproval, type FoundApproval } from "./choose.ts";
-import { judgeApproval } from "./judge.ts";
+import { judgeApproval, listNewer } from "./judge.ts";
 
 /** What is asked of the policy that bases are looked up by. */
 export type BasesPolicy = Pick<LoadedPolicy, "inForce"> & {
@@ -103,12 +103,9 @@ async function gatherSigned(
   now: Date,
 ): Promise<ApprovedBase[]> {
   const versions = await gatherVersions(client, base, loaded, now);
-  const dates = versions.flatMap(({ found }) => (found.kind === "approved" ? [found.approval.approvedAt] : []));
   const gathered = await mapConcurrently(concurrency, versions, async ({ digest, found }) => {
-    const own = found.kind === "approved" ? found.approval.approvedAt.getTime() : Number.POSITIVE_INFINITY;
-    const newer = dates.filter((date) => date.getTime() > own);
     const { maxAge, maxBehind, grace, warnBefore, score } = base.approval;
-    const state = { rules: { maxAge, maxBehind, grace, warnBefore, score }, found, newer };
+    const state = { rules: { maxAge, maxBehind, grace, warnBefore, score }, found, newer: listNewer(found, versions) };
     const children = await gatherApprovedBases(client, [{ ...base, digests: [digest] }], platforms);
     return children.map((child): ApprovedBase => ({ ...child, approval: state }));
   });

@@ -15,6 +15,17 @@ export interface ApprovalState {
   use?: "run" | "build";
 }
 
+/** When those of a base's versions were approved that are newer than one of them; none, where that is not approved. */
+export function listNewer(found: FoundApproval, versions: readonly { found: FoundApproval }[]): Date[] {
+  const timeOf = (each: FoundApproval): number =>
+    each.kind === "approved" ? each.approval.approvedAt.getTime() : Number.POSITIVE_INFINITY;
+  return versions.flatMap((version) =>
+    version.found.kind === "approved" && timeOf(version.found) > timeOf(found)
+      ? [version.found.approval.approvedAt]
+      : [],
+  );
+}
+
 export interface ApprovalVerdict {
   refused: Pick<Violation, "rule" | "problem" | "wayOut">[];
   /** What will be refused, and when. */
@@ -32,8 +43,8 @@ const rebuild =
   "Rebuild the image on the newest version of the base; `goldenpath base of` names the version that it stands on.";
 
 /**
- * May an application stand on a version with such an approval at a moment, or a build run in it? What was reached is refused once the policy's
- * `grace` is over, and said before.
+ * May an application stand on a version with such an approval at a moment, or a build run in it? What was reached is
+ * refused once the policy's `grace` is over, and said before.
  */
 export function judgeApproval({ rules, found, newer, use = "run" }: ApprovalState, now: Date): ApprovalVerdict {
   if (found.kind === "refused") {

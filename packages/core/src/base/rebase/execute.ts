@@ -13,11 +13,10 @@ import { type ChildFacts, fetchImageFacts } from "@goldenpath/registry-client/su
 import { planTarget } from "../../build/plan-target.ts";
 import type { LayerContents } from "../../layers/contents.ts";
 import { buildTrees } from "../../layers/read.ts";
-import { isDayOver } from "../../policy/day.ts";
 import type { LoadedPolicy } from "../../policy/schema.ts";
 import { listWithdrawn } from "../../policy/withdrawals.ts";
 import { gatherPolicyBases } from "../approval/gather.ts";
-import { judgeApproval } from "../approval/judge.ts";
+import { isHeld } from "../decide.ts";
 import { platformOf, readChildLayers } from "../gather.ts";
 import { type ApprovedBase, identifyBase, isSamePlatform } from "../identify.ts";
 import { judgeRebase, type RebaseRefusal } from "./judge.ts";
@@ -112,11 +111,8 @@ function chooseBases(
     const wayOut = "Build it again from its source, without what it was withdrawn for.";
     return { refused: { problem: "the image was withdrawn", wayOut } };
   }
-  const counts = ({ until, approval, digest, child: own }: ApprovedBase): boolean =>
-    !(until !== undefined && isDayOver(until, now)) &&
-    !(approval !== undefined && judgeApproval(approval, now).refused.length > 0) &&
-    !isTakenBack(digest) &&
-    !isTakenBack(own);
+  const counts = (base: ApprovedBase): boolean =>
+    isHeld(base, now) && !isTakenBack(base.digest) && !isTakenBack(base.child);
   const versions = approved.filter(
     (base) => base.name === old.name && base.image === old.image && isSamePlatform(base.platform, platform),
   );

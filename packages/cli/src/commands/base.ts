@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { judgeProven, judgeScore, listLeast, proveScore } from "@goldenpath/core/base/score/demands";
+import { judgeDemands } from "@goldenpath/core/base/score/demands";
 import { gatherScores } from "@goldenpath/core/base/score/gather";
 import { renderCard, renderCardMarkdown } from "@goldenpath/core/base/score/render";
 import { checkNames } from "@goldenpath/core/base/score/score";
@@ -99,11 +99,9 @@ export async function runBaseCommand(args: readonly string[], output: Output): P
       : await withClient(context, loaded, (client) =>
           gatherScores(reference, { client, policy: loaded.policy, now, signal }),
         );
-  const least = listLeast(loaded?.policy.bases ?? [], formatRepository(reference));
-  const refused = scored.flatMap((each) => [
-    ...judgeScore(each, demands),
-    ...least.flatMap((asked) => judgeProven(each.platform, proveScore(each.score), asked)),
-  ]);
+  const refused = scored.flatMap((each) =>
+    judgeDemands(each, demands, loaded?.policy.bases ?? [], formatRepository(reference)),
+  );
   if (json) output.out(`${stringifyJson({ images: scored, refused }, 2)}\n`);
   else {
     for (const each of scored) output.out(markdown ? renderCardMarkdown(each) : renderCard(each));

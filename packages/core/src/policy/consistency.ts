@@ -4,7 +4,7 @@ import type { Builder } from "../build/strategies/strategy.ts";
 import { kindOf as schemeKindOf, schemeOf } from "../signing/schemes/find.ts";
 import { key } from "../signing/schemes/key.ts";
 import { checkRules } from "./custom-rules/consistency.ts";
-import { type Inconsistency, unknown } from "./inconsistency.ts";
+import { checkOutsider, type Inconsistency, unknown } from "./inconsistency.ts";
 import { checkScanSection } from "./scan-consistency.ts";
 import type { Policy, PolicyEnvironment } from "./schema.ts";
 import { checkSignedExceptions } from "./signed-exceptions/consistency.ts";
@@ -75,19 +75,8 @@ function checkApprovals(policy: Policy): Inconsistency[] {
   return [...ofBases, ...ofBuilders];
 }
 
-function checkApprovers(
-  named: readonly string[],
-  { signers, environments }: Policy,
-  path: readonly PropertyKey[],
-): Inconsistency[] {
-  return named.flatMap((signer, position) => {
-    const at = [...path, "approval", "signers", position];
-    if (!Object.hasOwn(signers, signer)) return [unknown(at, signer, "signer", Object.keys(signers))];
-    const speaks = Object.values(environments).some(
-      ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
-    );
-    return speaks ? [{ path: at, message: `'${signer}' speaks for a stage as well` }] : [];
-  });
+function checkApprovers(named: readonly string[], policy: Policy, path: readonly PropertyKey[]): Inconsistency[] {
+  return named.flatMap((signer, position) => checkOutsider(signer, [...path, "approval", "signers", position], policy));
 }
 
 /** Whoever says where images come from, and speaks for a stage as well, would attest his own word. */

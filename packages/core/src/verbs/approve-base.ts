@@ -18,7 +18,7 @@ import { listFloating, type MovedTag, moveTag, type TaggedImages } from "../base
 import { listBehind } from "../base/approval/execute-take-back.ts";
 import { type BaseRole, baseRoles } from "../base/approval/predicate.ts";
 import type { Standings } from "../base/gather-standings.ts";
-import { judgeProven, judgeScore, listLeast, proveScore } from "../base/score/demands.ts";
+import { judgeDemands, proveScore } from "../base/score/demands.ts";
 import { gatherScores } from "../base/score/gather.ts";
 import type { ScoredImage } from "../base/score/render.ts";
 import { checkNames } from "../base/score/score.ts";
@@ -35,7 +35,7 @@ import { executeVerb, type Surroundings } from "./execute.ts";
 import { identityInput } from "./identity-input.ts";
 import { withClient } from "./open.ts";
 import { scanVerb } from "./scan.ts";
-import { listMissingInputs, openSigner, signerInputs } from "./signer-inputs.ts";
+import { openSignerOf, signerInputs } from "./signer-inputs.ts";
 import { commonInputs, flag, lines, optionalText, requiredText, type Verb } from "./verb.ts";
 
 const { legacy: _, ...signing } = signerInputs;
@@ -127,7 +127,7 @@ export async function approveBaseImage(given: Inputs, around: Surroundings): Pro
     const isHere = ({ image }: { image: string }): boolean => isSameRepository(parseRepository(image), reference);
     const tagged = listFloating(policy.policy).filter(isHere);
     requireTag(given, tagged);
-    const signer = await openSigner(requireSigner(given), own, policy);
+    const signer = await openSignerOf(given, own, policy);
     return await withClient(own, policy, async (client) => {
       const image = await fetchImageFacts(client, reference);
       const subject = { client, image, policy, signer };
@@ -188,13 +188,6 @@ function requireTag({ tag, image }: Inputs, tagged: readonly TaggedImages[]): vo
   );
 }
 
-function requireSigner(given: Inputs): Inputs {
-  const missing = listMissingInputs(given);
-  if (missing.length === 0) return given;
-  const names = missing.map((name) => `'${name}'`).join(" and ");
-  throw new UserError(`input 'signer' is '${given.signer}', which needs ${names}`, { code: "input-invalid" });
-}
-
 interface Subject {
   client: RegistryClient;
   image: ImageFacts;
@@ -214,12 +207,8 @@ async function judgeAndApprove(
   const habits = await findHabits(client, image, policy.policy, around.signal);
   const scan = await scanImage(pinned, given, around);
   const demands = { minimum: given.minimum, required: given.require };
-  const least = listLeast(policy.policy.bases, formatRepository(reference));
   const refused = [
-    ...scores.flatMap((each) => [
-      ...judgeScore(each, demands),
-      ...least.flatMap((asked) => judgeProven(each.platform, proveScore(each.score), asked)),
-    ]),
+    ...scores.flatMap((each) => judgeDemands(each, demands, policy.policy.bases, formatRepository(reference))),
     ...habits,
     ...scan.refused,
   ];

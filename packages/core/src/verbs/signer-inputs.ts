@@ -34,7 +34,18 @@ export function openSignerBy(
   context: Context,
   policy: Pick<LoadedPolicy, "policy">,
 ): Promise<Signer> {
-  const given = parseInputs(signerSchema, raw);
+  return openSignerOf(parseInputs(signerSchema, raw), context, policy);
+}
+
+/**
+ * The same from inputs that were read, and may lack what their kind needs.
+ * @throws as {@link openSigner}
+ */
+export function openSignerOf(
+  given: SignerInputs & { signer: SchemeName },
+  context: Context,
+  policy: Pick<LoadedPolicy, "policy">,
+): Promise<Signer> {
   const missing = listMissingInputs(given);
   if (missing.length === 0) return openSigner(given, context, policy);
   throw new UserError(

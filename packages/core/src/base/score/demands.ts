@@ -9,8 +9,20 @@ export interface ScoreDemands {
   required: readonly string[];
 }
 
+/** All that a platform's score does not meet: of what was asked for, and of what the policy asks for. */
+export function judgeDemands(
+  scored: ScoredImage,
+  demands: ScoreDemands,
+  bases: readonly PolicyBase[],
+  repository: string,
+): string[] {
+  const proven = proveScore(scored.score);
+  const least = listLeast(bases, repository);
+  return [...judgeScore(scored, demands), ...least.flatMap((each) => judgeProven(scored.platform, proven, each))];
+}
+
 /** What of the demands a platform's score does not meet. */
-export function judgeScore({ platform, score }: ScoredImage, { minimum, required }: ScoreDemands): string[] {
+function judgeScore({ platform, score }: ScoredImage, { minimum, required }: ScoreDemands): string[] {
   const few =
     score.points < minimum ? [`${platform} has ${score.points} points, and ${minimum} are asked for (minimum)`] : [];
   const bad = score.checks

@@ -1,5 +1,5 @@
 import { isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
-import { type Inconsistency, unknown } from "../inconsistency.ts";
+import { checkOutsider, type Inconsistency } from "../inconsistency.ts";
 import type { Policy } from "../schema.ts";
 
 /**
@@ -19,13 +19,8 @@ export function checkSignedExceptions({ signedExceptions, signers, environments 
         ]
       : [],
   );
-  const ofSigners = signedExceptions.signers.flatMap(({ signer }, index): Inconsistency[] => {
-    const path = ["signedExceptions", "signers", index, "signer"];
-    if (!Object.hasOwn(signers, signer)) return [unknown(path, signer, "signer", Object.keys(signers))];
-    const speaks = Object.values(environments).some(
-      ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
-    );
-    return speaks ? [{ path, message: `'${signer}' speaks for a stage as well` }] : [];
-  });
+  const ofSigners = signedExceptions.signers.flatMap(({ signer }, index) =>
+    checkOutsider(signer, ["signedExceptions", "signers", index, "signer"], { signers, environments }),
+  );
   return [...ofImages, ...ofSigners];
 }

@@ -330,15 +330,33 @@ export const exceptionSchema = z
     expires: day.describe("The last day (UTC) on which it holds."),
   })
   .superRefine((exception, context) => {
-    const issue = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
-    const { rule } = exception;
-    const wanted = exceptionKeys[rule];
-    // An exception that can never match anything is a mistake that nobody would see until it is needed.
-    if (exception[wanted] === undefined) issue(wanted, "is missing");
-    for (const key of new Set(Object.values(exceptionKeys)))
-      if (key !== wanted && key !== "package" && exception[key] !== undefined)
-        issue(key, `${rule} is set aside for a ${wanted}`);
-    if (exception.gate !== undefined && !named.includes(rule))
-      issue("gate", "only scan.gate knows gates, and base.rule and scan.rule know rules");
-    if (exception.package !== undefined && wanted === "repository") issue("package", `${rule} knows no packages`);
+    for (const { key, message } of listMisplaced(exception)) context.addIssue({ code: "custom", path: [key], message });
   });
+
+type ExceptionKeys = Partial<
+  Record<"vulnerability" | "package" | "license" | "repository" | "gate", string | undefined>
+>;
+
+/**
+ * What an exception of a rule lacks of its keys, and has of others': one that can never match anything is a mistake that
+ * nobody would see until it is needed.
+ */
+export function listMisplaced(
+  exception: ExceptionKeys & { rule: (typeof exceptionRules)[number] },
+): { key: string; message: string }[] {
+  const { rule } = exception;
+  const wanted = exceptionKeys[rule];
+  const others = [...new Set(Object.values(exceptionKeys))].filter((key) => key !== wanted && key !== "package");
+  return [
+    ...(exception[wanted] === undefined ? [{ key: wanted, message: "is missing" }] : []),
+    ...others.flatMap((key) =>
+      exception[key] === undefined ? [] : [{ key, message: `${rule} is set aside for a ${wanted}` }],
+    ),
+    ...(exception.gate === undefined || named.includes(rule)
+      ? []
+      : [{ key: "gate", message: "only scan.gate knows gates, and base.rule and scan.rule know rules" }]),
+    ...(exception.package === undefined || wanted !== "repository"
+      ? []
+      : [{ key: "package", message: `${rule} knows no packages` }]),
+  ];
+}

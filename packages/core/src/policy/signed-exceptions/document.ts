@@ -6,7 +6,7 @@ import { z } from "zod";
 import { predicateTypes } from "../../signing/predicates.ts";
 import { buildStatement, digestSet } from "../../signing/statement.ts";
 import type { Statement } from "../../signing/types.ts";
-import { exceptionKeys, exceptionRules } from "../scan-section.ts";
+import { exceptionKeys, exceptionRules, listMisplaced } from "../scan-section.ts";
 import { day, name, repositoryText, text } from "../schema-text.ts";
 
 const artifactType = "application/vnd.goldenpath.exceptions.v1";
@@ -36,14 +36,10 @@ const grant = z
     expires: day,
   })
   .superRefine((given, context) => {
-    const wanted = exceptionKeys[given.rule];
-    const isNamed = wanted === "repository" || given[wanted] !== undefined;
-    if (!isNamed) context.addIssue({ code: "custom", path: [wanted], message: "is missing" });
-    for (const key of ["vulnerability", "license"] as const)
-      if (key !== wanted && given[key] !== undefined)
-        context.addIssue({ code: "custom", path: [key], message: `${given.rule} is set aside for a ${wanted}` });
-    if (wanted === "repository" && given.package !== undefined)
-      context.addIssue({ code: "custom", path: ["package"], message: `${given.rule} knows no packages` });
+    // Its repository says whose images it is for, whatever the rule is set aside for.
+    const isOfRepository = exceptionKeys[given.rule] === "repository";
+    const named = { ...given, repository: isOfRepository ? given.repository : undefined };
+    for (const { key, message } of listMisplaced(named)) context.addIssue({ code: "custom", path: [key], message });
     if (given.starts > given.expires)
       context.addIssue({ code: "custom", path: ["starts"], message: "is after the last day" });
   });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as core from "@actions/core";
 import { renderCardMarkdown } from "@goldenpath/core/base/score/render";
 import type { StandingImage } from "@goldenpath/core/base/standing";
+import { code } from "@goldenpath/core/report/markdown";
 import { type ApprovedOutcome, approveBaseImage, approveInputs } from "@goldenpath/core/verbs/approve-base";
 import { parseInputs } from "@goldenpath/core/verbs/verb";
 import { describeError, isKnownError } from "@goldenpath/foundation/errors";
@@ -78,9 +79,6 @@ function report({ image, verdict, approval, refused, tags, behind, builtBefore, 
     );
 }
 
-/** As a cell of a table has it: names, findings and problems are strangers' words. */
-const cell = (text: string): string => `\`${text.replaceAll(/[`|\r\n]/g, " ")}\``;
-
 function renderSummary({
   image,
   verdict,
@@ -93,13 +91,13 @@ function renderSummary({
 }: ApprovedOutcome): string {
   const state =
     approval === undefined ? `not approved (${verdict})` : `approved until ${approval.endOfLife}, ${approval.role}`;
-  const parts = [`### Golden base\n\n${cell(image)}: ${state}`];
-  if (refused.length > 0) parts.push(["Against it:", "", ...refused.map((each) => `- ${cell(each)}`)].join("\n"));
-  if (tags.length > 0) parts.push(tags.map(({ tag, digest }) => `- ${cell(tag)} is ${cell(digest)}`).join("\n"));
+  const parts = [`### Golden base\n\n${code(image)}: ${state}`];
+  if (refused.length > 0) parts.push(["Against it:", "", ...refused.map((each) => `- ${code(each)}`)].join("\n"));
+  if (tags.length > 0) parts.push(tags.map(({ tag, digest }) => `- ${code(tag)} is ${code(digest)}`).join("\n"));
   if (behind !== undefined) {
     const rows = behind.images.map(
       ({ asked, platform, standing, base, versionsBehind }) =>
-        `| ${cell(asked)} | ${platform} | ${standing} | ${cell(base?.digest ?? "")} | ${versionsBehind ?? ""} |`,
+        `| ${code(asked)} | ${code(platform)} | ${standing} | ${code(base?.digest ?? "")} | ${versionsBehind ?? ""} |`,
     );
     const more = rows.length > maxRows ? [`\n… and ${rows.length - maxRows} more: the output has all of them.`] : [];
     const head = ["| Image | Platform | Stands | On | Versions behind |", "| --- | --- | --- | --- | --- |"];
@@ -113,7 +111,7 @@ function renderSummary({
     );
     const rows = images
       .slice(0, maxRows)
-      .map(({ image: built, builders }) => `- ${cell(built)} was built with ${cell(builders.join(" "))}`);
+      .map(({ image: built, builders }) => `- ${code(built)} was built with ${code(builders.join(" "))}`);
     if (rows.length > 0) parts.push(rows.join("\n"));
   }
   return `${[...parts, ...scores.map(renderCardMarkdown)].join("\n\n")}\n`;

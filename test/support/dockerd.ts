@@ -44,7 +44,8 @@ export async function startDockerd(
     DOCKER_HOST: host,
     DOCKER_CONFIG: at("config"),
   };
-  const run = (...args: string[]) => runChecked(programs.docker, args, { env, timeoutMs: 120_000 });
+  // A pull of a large image takes minutes where other builds have the machine.
+  const run = (...args: string[]) => runChecked(programs.docker, args, { env, timeoutMs: 600_000 });
   const docker = async (...args: string[]): Promise<string> => (await run(...args)).stdout.trim();
   const readLogs = async (container: string): Promise<string> => {
     const { stdout, stderr } = await run("logs", container);

@@ -38,8 +38,8 @@ type RuntimeOptions = Omit<InstallOptions, "directory" | "onStep"> & {
 
 /**
  * The distribution's packages as a part of a buildpack: `runtime` with all of them, `runtime.json` with what of it goes
- * into images, by all or by some, and `shell`. What the golden run image has is left out: it is there wherever this is used. No maintainer
- * script runs.
+ * into images, by all or by some, and `shell`. What the golden run image has is left out: it is there wherever this is
+ * used. No maintainer script runs.
  * @throws UserError `distribution-unsupported`, `tool-missing`, `package-unknown`; InfrastructureError `apt-failed`
  */
 export async function buildRuntime(recipe: RuntimeRecipe, options: RuntimeOptions): Promise<FileTree> {

@@ -145,6 +145,16 @@ describe("a war", () => {
     expect(isUnpackedWar(write({ "WEB-INF/web.xml": "", "pom.xml": "" }))).toBe(false);
     expect(isUnpackedWar(write({ "index.html": "" }))).toBe(false);
   });
+
+  test("that was unpacked is served without what begins with a dot, but for .well-known", async () => {
+    const { leaveOutHidden } = (await load("unpacked.mjs")) as { leaveOutHidden(at: string): void };
+    const hidden = { ".env": "", ".idea/workspace.xml": "", "docs/.env": "" };
+    const served = { ".well-known/security.txt": "", "WEB-INF/.kept": "", "docs/a.html": "" };
+    const directory = write({ ...hidden, ...served });
+    leaveOutHidden(directory);
+    for (const path of Object.keys(hidden)) expect(existsSync(join(directory, path)), path).toBe(false);
+    for (const path of Object.keys(served)) expect(existsSync(join(directory, path)), path).toBe(true);
+  });
 });
 
 describe("a build that compiles pages", () => {

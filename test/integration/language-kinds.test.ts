@@ -99,6 +99,16 @@ describe("a front end", () => {
   });
 });
 
+test.each([
+  [".env", false],
+  [".git", false],
+  [".well-known", true],
+  ["index.html", true],
+])("%s is for visitors: %s", async (name, expected) => {
+  const { isServed } = (await load("lib/served.mjs")) as { isServed(name: string): boolean };
+  expect(isServed(name)).toBe(expected);
+});
+
 describe("a Python application", () => {
   const started = 'if __name__ == "__main__":\n    main()\n';
 

@@ -9,7 +9,7 @@ import { chooseArtifact } from "./artifact.mjs";
 import { addPackageManagers } from "./front-ends.mjs";
 import { serveWar } from "./tomcat.mjs";
 import { renderTrustStore } from "./trust-store.mjs";
-import { isUnpacked, isUnpackedWar, readMainClass } from "./unpacked.mjs";
+import { isUnpacked, isUnpackedWar, leaveOutHidden, readMainClass } from "./unpacked.mjs";
 import { requireJava } from "./version.mjs";
 
 /** The JRE as a layer, the application built by its own build tool, and of its folder what runs. */
@@ -28,6 +28,7 @@ export function build(place) {
   }
   if (isUnpackedWar(directory)) {
     place.say("There is a war that was unpacked: nothing has to be built");
+    leaveOutHidden(directory);
     return serveWar(place, processes);
   }
   const trust = join(temporary, "trust.jks");

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { isServed } from "../lib/served.mjs";
 
 const manifest = "META-INF/MANIFEST.MF";
 const buildFiles = ["pom.xml", "build.gradle", "build.gradle.kts"];
@@ -14,6 +15,18 @@ export function isUnpacked(directory) {
 export function isUnpackedWar(directory) {
   const has = (name) => existsSync(join(directory, name));
   return !buildFiles.some(has) && has("WEB-INF");
+}
+
+/** All of an unpacked war is served but for WEB-INF and META-INF, so what is not to be seen goes. */
+export function leaveOutHidden(directory) {
+  const visit = (folder, kept) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      if (!isServed(entry.name)) rmSync(path, { recursive: true, force: true });
+      else if (entry.isDirectory() && !kept.includes(entry.name)) visit(path, []);
+    }
+  };
+  visit(directory, ["WEB-INF", "META-INF"]);
 }
 
 /** `Main-Class` of the manifest; a line that is longer than 72 bytes goes on after a space in the next. */

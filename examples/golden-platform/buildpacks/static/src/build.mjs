@@ -1,8 +1,9 @@
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { makeLayer } from "../lib/layers.mjs";
 import { writeProcesses } from "../lib/processes.mjs";
 import { installRuntime } from "../lib/runtime.mjs";
+import { isServed } from "../lib/served.mjs";
 import { findSite, openSite, requireSite } from "./site.mjs";
 
 /** nginx, its settings as a layer, and of the application's folder only the site. */
@@ -19,9 +20,10 @@ export function build(place) {
     (folder) => {
       mkdirSync(join(folder, "html"));
       const source = join(inner.directory, root);
+      const filter = (path) => isServed(basename(path));
       for (const name of readdirSync(source))
-        if (!/^(?:\.|Procfile$|project\.toml$)/.test(name))
-          cpSync(join(source, name), join(folder, "html", name), { recursive: true });
+        if (!["Procfile", "project.toml"].includes(name))
+          cpSync(join(source, name), join(folder, "html", name), { recursive: true, filter });
       writeFileSync(join(folder, "nginx.conf"), renderSettings(place, runtime.root, folder));
     },
   );

@@ -52,11 +52,11 @@ describe("createMatcher", () => {
     [[""], "a", false],
     [["/"], "a", false],
   ])("%j on %s: %s", (patterns, path, expected) => {
-    expect(createMatcher(patterns)(path, false)).toBe(expected);
+    expect(createMatcher(patterns, "a file")(path, false)).toBe(expected);
   });
 
   it("matches folders alone by a slash at the end", () => {
-    expect(createMatcher(["docs/"])("docs", true)).toBe(true);
+    expect(createMatcher(["docs/"], "a file")("docs", true)).toBe(true);
   });
 });
 
@@ -69,13 +69,15 @@ describe("time", () => {
     ["blanks before its end", `a${" ".repeat(998)}b`, "a"],
   ])("does not grow beyond the lengths for %s", (_what, pattern, path) => {
     const begun = performance.now();
-    createMatcher([pattern])(path, false);
+    createMatcher([pattern], "a file")(path, false);
     expect(performance.now() - begun).toBeLessThan(5_000);
   });
 
   it("is bounded by how many patterns there may be, and how long", () => {
     for (const patterns of [Array.from({ length: 2_001 }, () => "a"), ["a".repeat(1_001)]])
-      expect(() => createMatcher(patterns)).toThrow(expect.objectContaining({ code: "project-invalid" }));
+      expect(() => createMatcher(patterns, "CODEOWNERS")).toThrow(
+        expect.objectContaining({ code: "project-invalid", message: expect.stringMatching(/^CODEOWNERS has /) }),
+      );
   });
 });
 
@@ -102,7 +104,7 @@ it("agrees with an expression that says the same, on short names", () => {
       const expression = new RegExp(`^${bare.includes("/") ? "" : "(?:.*/)?"}${source}$`, "s");
       const parts = name.split("/");
       const expected = parts.some((_part, index) => expression.test(parts.slice(0, index + 1).join("/")));
-      expect(createMatcher([text])(name, false)).toBe(expected);
+      expect(createMatcher([text], "a file")(name, false)).toBe(expected);
     }),
     { numRuns: 2_000 },
   );

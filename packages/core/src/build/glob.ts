@@ -8,13 +8,14 @@ const maxPatternLength = 1_000;
  * gitignore patterns → does a path (relative, `/` between components) match, itself or by a folder above it? The last
  * pattern that matches decides; `!` turns it round. Each pattern takes time by its length times the path's, whatever is
  * in it: as an expression, a row of stars would try every way to share the path out.
+ * @param file that has the patterns, for messages
  * @throws UserError `project-invalid`
  */
-export function createMatcher(lines: readonly string[]): (path: string, isDirectory: boolean) => boolean {
-  if (lines.length > maxPatterns) throw tooMuch(`${lines.length} patterns, and ${maxPatterns} are read at most`);
+export function createMatcher(lines: readonly string[], file: string): (path: string, isDirectory: boolean) => boolean {
+  if (lines.length > maxPatterns) throw tooMuch(file, `${lines.length} patterns, and ${maxPatterns} are read at most`);
   const rules = lines.flatMap((line) => {
     if (line.length > maxPatternLength)
-      throw tooMuch(`a pattern of ${line.length} characters, and ${maxPatternLength} are read at most`);
+      throw tooMuch(file, `a pattern of ${line.length} characters, and ${maxPatternLength} are read at most`);
     const trimmed = trimBlanks(line);
     if (trimmed === "" || trimmed.startsWith("#")) return [];
     const negated = trimmed.startsWith("!");
@@ -39,10 +40,10 @@ export function createMatcher(lines: readonly string[]): (path: string, isDirect
   };
 }
 
-function tooMuch(what: string): UserError {
-  return new UserError(`project.toml has ${what}`, {
+function tooMuch(file: string, what: string): UserError {
+  return new UserError(`${file} has ${what}`, {
     code: "project-invalid",
-    wayOut: "Leave out or take in whole folders.",
+    wayOut: "Name whole folders, in fewer and shorter patterns.",
   });
 }
 

@@ -166,8 +166,8 @@ interface CopiedSource {
  */
 export async function copySource(source: Source, target: string, signal?: AbortSignal): Promise<CopiedSource> {
   const { include, exclude } = source.project;
-  const excluded = exclude === undefined ? undefined : createMatcher(exclude);
-  const included = include === undefined ? undefined : createMatcher(include);
+  const excluded = exclude === undefined ? undefined : createMatcher(exclude, "project.toml");
+  const included = include === undefined ? undefined : createMatcher(include, "project.toml");
   const copied: CopiedSource = { files: 0, bytes: 0 };
 
   async function copyDirectory(path: string): Promise<void> {

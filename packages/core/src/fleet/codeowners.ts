@@ -29,7 +29,7 @@ export function findCodeowner(text: string, path: string): string | undefined {
 
 /** The rules of gitignore, but for a pattern that ends in `/*`, which has the files of a folder and not those below. */
 function hasFile(pattern: string, path: string): boolean {
-  const matches = createMatcher([pattern]);
+  const matches = createMatcher([pattern], "CODEOWNERS");
   const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : undefined;
   const isDeep = pattern.endsWith("/*") && folder !== undefined && matches(folder, true);
   return matches(path, false) && !isDeep;

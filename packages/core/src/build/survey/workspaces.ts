@@ -6,7 +6,7 @@ export function createWorkspaceMatcher(patterns: readonly string[]): (folder: st
     const isNegated = pattern.startsWith("!");
     const bare = pattern.replace(/^!/, "").replace(/^\.\//, "").replace(/\/+$/, "");
     // Anchored: a bare name would match at any depth, as in a .gitignore.
-    return { isNegated, matches: createMatcher([`/${bare}`]) };
+    return { isNegated, matches: createMatcher([`/${bare}`], "the list of a workspace's packages") };
   });
   return (folder) => matchers.reduce((is, { isNegated, matches }) => (matches(folder, true) ? !isNegated : is), false);
 }

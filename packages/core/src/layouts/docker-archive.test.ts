@@ -1,8 +1,15 @@
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
-import { appTar, encode, goldenLayer, type LayoutStand, openLayoutStand } from "@goldenpath/testing/built-layout";
+import {
+  appTar,
+  blobPath,
+  encode,
+  goldenLayer,
+  type LayoutStand,
+  openLayoutStand,
+} from "@goldenpath/testing/built-layout";
 import type { TarOptions } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pushDockerArchive } from "./push-built.ts";
@@ -41,7 +48,18 @@ describe("what docker save wrote", () => {
       { list: [{ Config: "config.json", Layers: ["layer-0/layer.tar"] }] },
       "1 layers",
     ],
-    ["a compressed layer", { layers: [gzipSync(appTar), appTar] }, "is compressed"],
+    ["another compressed layer than its config names", { layers: [gzipSync(appTar), appTar] }, "is not the layer"],
+    [
+      "a compressed layer that ends in the middle",
+      { layers: [gzipSync(appTar).subarray(0, -4), appTar] },
+      "it ends in",
+    ],
+    [
+      "something after a compressed layer",
+      { layers: [Buffer.concat([gzipSync(appTar), appTar]), appTar] },
+      "something else",
+    ],
+    ["a layer by bzip2", { layers: [Buffer.from("BZh91AY&SY"), appTar] }, "compressed by bzip2"],
   ])("is not pushed with %s", async (_what, change, message) => {
     const to = stand.target();
     await expect(pushDockerArchive(await stand.writeTar(await saved(change)), to)).rejects.toMatchObject({
@@ -61,6 +79,27 @@ describe("what docker save wrote", () => {
     expect(child?.manifest.layers[0]).toEqual(base.image.manifest.layers[0]);
     const app = child?.manifest.layers[1] as Descriptor;
     expect(digestOf(gunzipSync(await stand.client.fetchBlob(to.repository, app)))).toBe(digestOf(appTar));
+  });
+
+  it.each([
+    ["gzip", gzipSync],
+    ["zstd", zstdCompressSync],
+  ])("is the same image where a daemon with containerd's store saved its layers by %s", async (_name, compress) => {
+    const golden = await goldenLayer;
+    const tars = [golden.tar, appTar];
+    const blobs = tars.map((tar) => compress(tar)).map((content) => ({ name: blobPath(digestOf(content)), content }));
+    const diffIds = [golden.diffId, digestOf(appTar)];
+    const config = encode({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: diffIds } });
+    const Config = blobPath(digestOf(config));
+    const path = await stand.writeTar([
+      { name: "oci-layout", content: encode({ imageLayoutVersion: "1.0.0" }) },
+      { name: Config, content: config },
+      ...blobs,
+      { name: "manifest.json", content: encode([{ Config, RepoTags: null, Layers: blobs.map(({ name }) => name) }]) },
+    ]);
+    const base = await stand.pushBase();
+    const plain = await pushDockerArchive(await stand.writeTar(await saved()), stand.target({ base }));
+    expect(await pushDockerArchive(path, stand.target({ base }))).toBe(plain);
   });
 
   it("gets labels beside its own, and in place of the base's", async () => {

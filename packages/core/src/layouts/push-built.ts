@@ -56,9 +56,9 @@ export interface PushOptions {
  */
 export async function pushBuiltLayout(path: string, options: PushOptions): Promise<Digest> {
   const ofBase = new Set(baseLayers(options).map(({ descriptor }) => descriptor.digest));
-  return withStorage(path, options, async (storage, work) => {
+  return withStorage(path, options, async (storage) => {
     const left = await readLayout(storage, (digest) => ofBase.has(digest));
-    return push(left, options, work);
+    return options.compress === true ? withWork(options, (work) => push(left, options, work)) : push(left, options);
   });
 }
 
@@ -68,27 +68,31 @@ export async function pushBuiltLayout(path: string, options: PushOptions): Promi
  * @throws as {@link pushBuiltLayout}
  */
 export async function pushDockerArchive(path: string, options: PushOptions): Promise<Digest> {
-  return withStorage(path, options, async (storage, work) =>
-    push(await readDockerArchive(storage, baseLayers(options), work), options, work),
+  return withStorage(path, options, (storage) =>
+    withWork(options, async (work) => push(await readDockerArchive(storage, baseLayers(options), work), options)),
   );
 }
 
-/** @param use gets a folder as well, for what is compressed */
 async function withStorage(
   path: string,
-  { limits, context }: PushOptions,
-  use: (storage: Storage, work: string) => Promise<Digest>,
+  { limits }: PushOptions,
+  use: (storage: Storage) => Promise<Digest>,
 ): Promise<Digest> {
   const storage = await openStorage(path, limits);
   try {
-    const work = await mkdtemp(join(context.temporaryDirectory, "compressed-"));
-    try {
-      return await use(storage, work);
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
+    return await use(storage);
   } finally {
     await storage.close();
+  }
+}
+
+/** @param use gets a folder for what is compressed, which is pushed from there */
+async function withWork({ context }: PushOptions, use: (work: string) => Promise<Digest>): Promise<Digest> {
+  const work = await mkdtemp(join(context.temporaryDirectory, "compressed-"));
+  try {
+    return await use(work);
+  } finally {
+    await rm(work, { recursive: true, force: true });
   }
 }
 
@@ -138,13 +142,14 @@ function namesOf({ digest }: Manifest, tags: PushOptions["tags"]): (string | und
   return names.length > 0 && digestAlgorithm(digest) === "sha256" ? names : [digest, ...names];
 }
 
-async function push(left: ReadyImage, options: PushOptions, work: string): Promise<Digest> {
+/** @param work where layers are to be compressed */
+async function push(left: ReadyImage, options: PushOptions, work?: string): Promise<Digest> {
   const { repository, tags, client, context, base, expected } = options;
   requireBase(left, options);
   const found = left.manifests.at(-1)?.digest;
   if (found !== undefined && expected !== undefined && expected !== found) throw differs(expected, found);
   const onBase = options.hasStandIns === true ? putBaseLayers(left, baseLayers(options)) : left;
-  const image = options.compress === true ? await packLayers(onBase, work) : onBase;
+  const image = work === undefined ? onBase : await packLayers(onBase, work);
   const { manifests, blobs } = await labelImage(image, options.labels ?? {});
   const root = manifests.at(-1);
   if (root === undefined) throw new TypeError("an image has a manifest");

@@ -10,8 +10,11 @@ import {
   parseManifest,
 } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
-import { layerLimits, requireDisk } from "../layers/budget.ts";
+import { checkRatio, createBudget, type LayerBudget, layerLimits, requireDisk, spendBytes } from "../layers/budget.ts";
+import { ByteReader, MalformedLayer } from "../layers/bytes.ts";
+import { expandGzip } from "../layers/gzip.ts";
 import { detectCompression, magicLength } from "../layers/magic.ts";
+import { expandZstd } from "../layers/zstd.ts";
 import { packBlob } from "./pack-blob.ts";
 import { maxConfigBytes, type ReadyBlob, type ReadyImage } from "./read-layout.ts";
 import type { BaseLayer } from "./stand-in.ts";
@@ -21,10 +24,11 @@ const listSchema = z.array(z.looseObject({ Config: z.string(), Layers: z.array(z
 
 /**
  * Reads what `docker save` writes of one image: `manifest.json` with the paths of a config and of layers, which are tar
- * archives without compression, or with it where another program wrote them. Such an archive has no manifest, so one is
- * made: the base's layers as the base's own manifest has them, all others compressed below `work`, each held to the
- * diffID that the config has for it.
- * @throws InfrastructureError `built-image-invalid`, `config-invalid`, `disk-too-small`
+ * archives without compression, or by gzip or zstd as they were pulled where the daemon keeps images in containerd's
+ * store. The manifest of such a store is not read: one is made, with the base's layers as the base's own manifest has
+ * them and all others compressed anew below `work`, each held to the diffID that the config has for it.
+ * @throws InfrastructureError `built-image-invalid`, `config-invalid`, `disk-too-small`, `layers-too-large`,
+ *   `layers-too-dense`
  */
 export async function readDockerArchive(
   storage: Storage,
@@ -45,8 +49,9 @@ export async function readDockerArchive(
     if (ofBase?.diffId === diffId) layers.set(diffId, { descriptor: ofBase.descriptor, open: undefined });
     else others.set(diffId, layerPaths[index] ?? "");
   }
+  const budget = createBudget();
   await mapConcurrently(availableParallelism(), [...others], async ([diffId, path]) => {
-    layers.set(diffId, await readLayer(storage, path, diffId, work));
+    layers.set(diffId, await readLayer(storage, path, diffId, work, budget));
   });
   const descriptors = diffIds.flatMap((diffId) => layers.get(diffId)?.descriptor ?? []);
   const config = { mediaType: mediaTypes.ociConfig, digest: digestOf(configBytes), size: configBytes.length };
@@ -76,26 +81,50 @@ async function readList(storage: Storage): Promise<{ configPath: string; layerPa
   return { configPath: image.Config, layerPaths: image.Layers };
 }
 
-async function readLayer(storage: Storage, path: string, diffId: Digest, work: string): Promise<ReadyBlob> {
+async function readLayer(
+  storage: Storage,
+  path: string,
+  diffId: Digest,
+  work: string,
+  budget: LayerBudget,
+): Promise<ReadyBlob> {
   const target = join(work, `${digestHex(diffId)}.tar.gz`);
   await requireDisk(work, (await storage.sizeOf(path)) ?? 0, layerLimits);
-  const { diffId: found, ...blob } = await packBlob(requireTar(storage, path), target);
-  if (found !== diffId) throw invalidImage(storage.where, `${path} is not the layer ${diffId} that its config names`);
-  return blob;
+  try {
+    const { diffId: found, ...blob } = await packBlob(unpack(storage, path, budget), target);
+    if (found === diffId) return blob;
+  } catch (error) {
+    throw error instanceof MalformedLayer ? invalidImage(storage.where, `${path}: ${error.message}`, error) : error;
+  }
+  throw invalidImage(storage.where, `${path} is not the layer ${diffId} that its config names`);
 }
 
-/** A compressed one would need another reader; daemons save none. */
-async function* requireTar(storage: Storage, path: string): AsyncGenerator<Uint8Array> {
-  let start: Uint8Array | undefined = new Uint8Array(0);
-  for await (const chunk of storage.stream(path)) {
-    if (start !== undefined) {
-      start = start.length === 0 ? chunk : Buffer.concat([start, chunk]);
-      if (start.length < magicLength) continue;
-      if (detectCompression(start) !== undefined)
-        throw invalidImage(storage.where, `${path} is compressed, and a saved layer is not`);
-      yield start;
-      start = undefined;
-    } else yield chunk;
+/** The layer's tar archive, counted as it comes: what it unpacks to is known only by then. */
+async function* unpack(storage: Storage, path: string, budget: LayerBudget): AsyncGenerator<Uint8Array> {
+  const where = `${path} in ${storage.where}`;
+  const reader = new ByteReader(storage.stream(path));
+  let size = 0;
+  try {
+    for await (const chunk of expand(reader)) {
+      size += chunk.length;
+      spendBytes(budget, chunk.length, where);
+      checkRatio(budget, reader.position, size, where);
+      yield chunk;
+    }
+  } finally {
+    await reader.close();
   }
-  if (start !== undefined) yield start;
 }
+
+/** A saved layer has no type that says how it is compressed: its first bytes do, as they do to a daemon that loads it. */
+async function* expand(reader: ByteReader): AsyncGenerator<Uint8Array> {
+  const compression = detectCompression(await reader.peek(magicLength));
+  if (compression === "gzip") yield* expandGzip(reader);
+  else if (compression === "zstd") yield* expandZstd(reader);
+  else if (compression === undefined) {
+    for (let chunk = await reader.some(largestChunk); chunk.length > 0; chunk = await reader.some(largestChunk))
+      yield chunk;
+  } else throw new MalformedLayer(`it is compressed by ${compression}, and layers are by gzip, by zstd or not at all`);
+}
+
+const largestChunk = 1024 * 1024;

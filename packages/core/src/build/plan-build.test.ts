@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Policy } from "../policy/schema.ts";
 import { noOptions } from "./options.ts";
 import { type BuildRequest, planBuild } from "./plan-build.ts";
+import { planTarget } from "./plan-target.ts";
 import { emptyProject } from "./project.ts";
 
 const policy = samplePolicy();
@@ -23,6 +24,8 @@ const request: BuildRequest = {
   variables: {},
   now: new Date("2026-06-01T00:00:00Z"),
 };
+
+const startsWith = (text: string): unknown => expect.stringMatching(new RegExp(`^${text}`));
 
 function refusal(
   change: Partial<BuildRequest>,
@@ -140,6 +143,11 @@ describe("what is refused", () => {
     [["registry.test:5000/Quarantine:1"], "reference-invalid"],
   ])("are the tags %j", (tags, code) => {
     expect(refusal({ tags })).toMatchObject({ type: "user", code });
+    // A command that has no such input says what it has.
+    for (const where of ["input 'tags'", "--to"] as const)
+      expect(() => planTarget(policy, tags, where)).toThrow(
+        expect.objectContaining({ code, message: startsWith(where) }),
+      );
   });
 
   it.each(["registry.test:5000/vetted/shop:1", "registry.test:5000/vetted:1"])(

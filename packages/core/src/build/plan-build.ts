@@ -48,7 +48,7 @@ export type BuildPlan = PlanFrame & StrategyPlan;
  * @throws PolicyViolation of the rules `build.environment`, `build.strategy`, `build.quarantine`, `build.buildpacks`, `base.expired`
  */
 export function planBuild(policy: Policy, request: BuildRequest): BuildPlan {
-  const { repository, tags, remarks } = planTarget(policy, request.tags);
+  const { repository, tags, remarks } = planTarget(policy, request.tags, "input 'tags'");
   const detection = detectApplication(request.application);
   const { choice, builder, missing } = planStrategy(policy, request.application, detection);
   if (builder === undefined) throw new TypeError("a policy has builders");

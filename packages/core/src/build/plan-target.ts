@@ -20,19 +20,23 @@ export interface PlannedTarget {
 
 /**
  * Where an image goes.
+ * @param where the texts were given, for messages
  * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`; PolicyViolation of the rule `build.quarantine`
  */
-export function planTarget(policy: Policy, texts: readonly string[]): PlannedTarget {
-  const { repository, tags } = planTags(texts);
+export function planTarget(policy: Policy, texts: readonly string[], where: "input 'tags'" | "--to"): PlannedTarget {
+  const { repository, tags } = planTags(texts, where);
   return { repository, tags, remarks: requireQuarantine(policy, repository) };
 }
 
-function planTags(texts: readonly string[]): { repository: Repository; tags: [Reference, ...Reference[]] } {
+function planTags(
+  texts: readonly string[],
+  where: string,
+): { repository: Repository; tags: [Reference, ...Reference[]] } {
   const references = [...new Set(texts)].map((text) => {
-    const reference = parseReference(text, "input 'tags':");
+    const reference = parseReference(text, `${where}:`);
     if (reference.digest !== undefined || reference.tag === undefined) {
       throw new UserError(
-        `input 'tags': '${text}' ${reference.digest === undefined ? "has no tag" : "has a digest, which is what the build comes up with"}`,
+        `${where}: '${text}' ${reference.digest === undefined ? "has no tag" : "has a digest, which is what the build comes up with"}`,
         { code: "tag-invalid", wayOut: "Write each line as HOST/NAME:TAG." },
       );
     }
@@ -40,7 +44,7 @@ function planTags(texts: readonly string[]): { repository: Repository; tags: [Re
   });
   const [first, ...rest] = references;
   if (first === undefined) {
-    throw new UserError("input 'tags' is empty: it says where the image goes", {
+    throw new UserError(`${where} is empty: it says where the image goes`, {
       code: "tags-missing",
       wayOut: "Give at least one line HOST/NAME:TAG, in quarantine.",
     });
@@ -50,7 +54,7 @@ function planTags(texts: readonly string[]): { repository: Repository; tags: [Re
   if (stray !== undefined) {
     // A result is about one digest in one repository; a copy elsewhere would have none of the evidence.
     throw new UserError(
-      `input 'tags': '${formatReference(stray)}' is not in the repository of the first, ${formatRepository(repository)}`,
+      `${where}: '${formatReference(stray)}' is not in the repository of the first, ${formatRepository(repository)}`,
       {
         code: "tags-differ",
         wayOut: "Put all tags in one repository; promote copies an image to others, with its evidence.",

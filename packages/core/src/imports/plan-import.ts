@@ -52,7 +52,7 @@ export function planImport(
       wayOut: `Have ${uri} added to the policy's build.sources, with where it may go.`,
     });
   }
-  return planTarget(policy, to);
+  return planTarget(policy, to, "--to");
 }
 
 /** @throws UserError `import-signer` */

@@ -32,7 +32,7 @@ export async function bringLayouts(given: BuiltLayouts, policy: LoadedPolicy, co
   const { registry, name } = reference;
   const { names, remarks } = expandTagNames({ lines: given.tags, flavor: [] }, { ...context.run, now: context.now() });
   const wanted = names.map((tag) => `${formatRepository({ registry, name })}:${tag}`);
-  const target = planTarget(policy.policy, wanted);
+  const target = planTarget(policy.policy, wanted, "input 'tags'");
   for (const remark of [...remarks, ...target.remarks]) context.ports.log.warning(remark);
   return withClient(context, policy, async (client) => {
     for (const { folder, digest } of sets) {

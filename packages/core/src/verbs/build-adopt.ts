@@ -53,7 +53,7 @@ export async function adoptImage(
   const startedAt = context.now();
   const reference = requirePinned(text);
   const rules = listRules(policy, builder);
-  const target = planTarget(policy.policy, tags);
+  const target = planTarget(policy.policy, tags, "input 'tags'");
   const more = await openElsewhere(elsewhere, context);
   return withClient(context, policy, async (client) => {
     const source = await fetchImageFacts(client, reference);

@@ -34,7 +34,7 @@ export async function mergeBuilds(
   context: Context,
 ): Promise<VerbOutcome> {
   const startedAt = context.now();
-  const target = planTarget(policy.policy, tags);
+  const target = planTarget(policy.policy, tags, "input 'tags'");
   return withClient(context, policy, async (client) => {
     const image = await pushMerged(builds, target, client);
     const notes = [

@@ -59,7 +59,7 @@ export async function rebaseImage(
   loaded: LoadedPolicy,
   request: RebaseRequest,
 ): Promise<Rebased> {
-  const target = planTarget(loaded.policy, [request.to]);
+  const target = planTarget(loaded.policy, [request.to], "--to");
   const found = await fetchImageFacts(client, request.image);
   const [child] = found.children;
   const from = formatReference({ ...found.reference, tag: undefined });

@@ -12,8 +12,8 @@ import type { Statement, VerifiedStatement } from "../signing/types.ts";
 import { buildVerificationSummary } from "../signing/verification-summary.ts";
 import type { Stage } from "../stages.ts";
 import type { CaseFacts, CaseProblem } from "./case-facts.ts";
+import { listAskable } from "./custom-rules/askable.ts";
 import { deferViolation } from "./enforcement.ts";
-import { listAskable } from "./judge-case-rules.ts";
 import type { PolicyEnvironment } from "./schema.ts";
 
 type Requirement = PolicyEnvironment["requires"][number];

@@ -3,28 +3,13 @@ import { formatRepository, parseRepository } from "@goldenpath/registry-client/o
 import { listScanFacts, settleRules } from "../scan/rule-facts.ts";
 import type { CaseFacts, CaseProblem } from "./case-facts.ts";
 import type { PolicyCase } from "./cases.ts";
-import { listAsked, readExpression } from "./custom-rules/expression.ts";
+import { listAskable } from "./custom-rules/askable.ts";
 import type { FactValues } from "./custom-rules/facts.ts";
 import { judgeRules } from "./custom-rules/judge-rules.ts";
-import type { CustomRule } from "./custom-rules/section.ts";
 
 const image = digestOf("the image");
 const platform = "linux/amd64";
 const somewhere = "registry.example/case";
-
-/** Rules of which a case tells all that they ask for: it lists what matters to it. */
-export function listAskable(rules: readonly CustomRule[], facts: FactValues): CustomRule[] {
-  return rules.filter(({ stage, when, expression }) =>
-    [when, expression].every((text) => {
-      const read = text === undefined ? undefined : readExpression(text, stage);
-      return (
-        read === undefined ||
-        "problem" in read ||
-        [...listAsked(read.expression)].every((name) => Object.hasOwn(facts, name))
-      );
-    }),
-  );
-}
 
 export function judgeCaseBaseRules({ what, loaded: { policy }, now }: CaseFacts, base: Digest): CaseProblem[] {
   const { config, layers, installed, approvedOn } = what;

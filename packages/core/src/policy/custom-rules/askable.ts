@@ -1,0 +1,20 @@
+import { listAsked, readExpression } from "./expression.ts";
+import type { FactValues } from "./facts.ts";
+import type { CustomRule } from "./section.ts";
+
+/** Rules of which all that they ask for is told. */
+export function listAskable(rules: readonly CustomRule[], facts: FactValues): CustomRule[] {
+  return rules.filter((rule) => listUnknown(rule, (fact) => Object.hasOwn(facts, fact)).length === 0);
+}
+
+/** The facts that a rule asks for and nobody knows, by their names. What is no expression asks for nothing. */
+export function listUnknown(
+  { stage, when, expression }: Pick<CustomRule, "stage" | "when" | "expression">,
+  isKnown: (fact: string) => boolean,
+): string[] {
+  const asked = [when, expression].flatMap((text) => {
+    const read = text === undefined ? undefined : readExpression(text, stage);
+    return read === undefined || "problem" in read ? [] : [...listAsked(read.expression)];
+  });
+  return [...new Set(asked)].filter((fact) => !isKnown(fact));
+}

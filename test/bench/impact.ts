@@ -5,7 +5,7 @@ import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { startRegistry } from "@goldenpath/registry-server/server";
-import { attachEvidence, pushImage } from "@goldenpath/testing/chain";
+import { attachEvidence, pushImage, tellFound } from "@goldenpath/testing/chain";
 import { makeKeys } from "@goldenpath/testing/chain-keys";
 import { writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import { root } from "../../scripts/steps.ts";
@@ -16,6 +16,14 @@ export const policyLines = ["impact"] as const;
 
 /** At most so long for 1,000 images, whatever of that is ours or the registry's. Seconds. */
 const limit = 10;
+
+/** One that holds of every image, of each stage; and one that no evidence tells of. */
+const rules = `rules:
+  - { name: run-as, stage: base, expression: 'config.user != "0" || size(layers) > 0', message: m, remedy: r }
+  - { name: known, stage: scan, expression: 'findings.all(f, f.severity != "critical")', message: m, remedy: r }
+  - { name: whose, stage: gate, expression: 'has(source.repository)', message: m, remedy: r }
+  - { name: tools, stage: base, expression: 'packages.all(p, p.name != "gcc")', message: m, remedy: r }
+`;
 
 /** A changed policy judged against images with all of their evidence, each in vetted under a tag. */
 export async function benchPolicy(bench: {
@@ -34,11 +42,12 @@ export async function benchPolicy(bench: {
     const names = Array.from({ length: bench.many }, (_, index) => `image-${index}`);
     await mapConcurrently(8, names, async (name) => {
       const image = await pushImage(client, `${to}/shop`, name, name);
-      await attachEvidence({ client, image, policy, keys });
+      await attachEvidence({ client, image, policy, keys, falsehoods: tellFound(image.digest) });
     });
     const next = join(directory, "next.yaml");
     const text = await readFile(policy.file, "utf8");
-    await writeFile(next, text.replace("serial: 5", "serial: 6\naccepts: 1d").replace("maxAge: 30d", "maxAge: 20d"));
+    const changed = text.replace("serial: 5", "serial: 6\naccepts: 1d").replace("maxAge: 30d", "maxAge: 20d");
+    await writeFile(next, `${changed}${rules}`);
     const measures: ProcessMeasure[] = [];
     const argv = [
       ...[process.execPath, "--conditions=goldenpath-source", join(root, "packages/cli/bin/goldenpath.mjs")],
@@ -71,7 +80,7 @@ function describeLine(measures: readonly ProcessMeasure[], many: number, request
   };
   return {
     id: "impact",
-    what: `two policies on ${many} images in one registry, each with all of its evidence`,
+    what: `two policies on ${many} images in one registry, each with all of its evidence, the newer with rules of its own`,
     rows: [row],
     aims: [judgeAim(`impact: ${many} images in ${limit} s`, seconds.median, limit, "the aim, s", 1)],
   };

@@ -5,9 +5,17 @@ import { silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
-import { attachEvidence, type Falsehoods, pushImage, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import {
+  attachEvidence,
+  type Falsehoods,
+  pushImage,
+  pushIndex,
+  type TestImage,
+  tellFound,
+} from "@goldenpath/testing/chain";
 import { makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
 import { type ChainPolicy, writeChainPolicy } from "@goldenpath/testing/chain-policy";
+import { makeKey, renderSigners } from "@goldenpath/testing/signers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runMain } from "../support/cli.ts";
 
@@ -136,6 +144,70 @@ describe("goldenpath policy impact", () => {
     server.faults = [];
     expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("1 of 5 can't be read") });
     expect(out).toContain(`${images["fresh"]?.reference} (fresh): can't be read`);
+  });
+});
+
+describe("goldenpath policy impact, of what stages would refuse by what is signed", () => {
+  let told: ChainPolicy;
+  const images = () => `${server.host}/vetted/told`;
+  const security = makeKey();
+
+  beforeAll(async () => {
+    const { publicKeyPem } = await security;
+    const to = `${server.host}/vetted`;
+    const signers = renderSigners({ security: publicKeyPem });
+    told = await writeChainPolicy({ directory, keys, from: `${server.host}/quarantine`, to, signers });
+    const image = await pushImage(client, images(), "told", "1");
+    await attachEvidence({ client, image, policy: told, keys, falsehoods: tellFound(image.digest) });
+  });
+
+  const judge = async (more: string, edit = (text: string) => text, ...options: string[]) => {
+    const text = await readFile(told.file, "utf8");
+    const next = join(await mkdtemp(join(directory, "next-")), "policy.yaml");
+    const accepts = `[{ serial: 5, digest: "${told.digest}" }]`;
+    await writeFile(next, `${edit(text.replace("serial: 5", `serial: 6\naccepts: ${accepts}`))}${more}`);
+    const { code, out, err } = await runMain(
+      ...["policy", "impact", next, "--policy", told.file, "--environment", "production"],
+      ...["--images", images(), "--json", ...options],
+    );
+    if (out === "") throw new Error(err);
+    const [judged] = JSON.parse(out).images as { outcome: string; because: { rule: string }[]; unreadable?: string }[];
+    return { because: [], ...judged, code };
+  };
+  const rule = (stage: string, expression: string): string =>
+    `rules:\n  - { name: own, stage: ${stage}, expression: '${expression}', message: m, remedy: r }\n`;
+
+  test.each<[what: string, more: string, outcome: string, rules: string[]]>([
+    ["a label that it lacks", rule("base", '"owner" in config.labels'), "falls", ["base.rule"]],
+    ["a package that was found", rule("scan", 'findings.all(f, f.packageName != "left")'), "falls", ["scan.rule"]],
+    ["packages of its layers", rule("base", "size(packages) > 0"), "unknown", ["base.rule"]],
+    ["a file", "images: { mustHave: [{ file: /opt/agent }] }\n", "unknown", ["base.missing"]],
+    ["what it has", rule("base", 'size(layers) == 2 && base.name == "golden"'), "stays", []],
+  ])("that ask for %s", async (_what, more, outcome, rules) => {
+    const judged = await judge(more, undefined, "--refuse-falling");
+    expect({ outcome: judged.outcome, rules: judged.because.map((each) => each.rule) }).toEqual({ outcome, rules });
+    expect(judged.code).toBe(outcome === "stays" ? 0 : 1);
+  });
+
+  test("a signed exception counts for each policy by its own granters, and a registry that can't be asked is told", async () => {
+    const strict = (text: string) => text.replace("failOn: high", "failOn: medium");
+    const place = `${server.host}/platform/exceptions`;
+    const section = `signedExceptions: { repository: ${place}, signers: [{ signer: security }] }\n`;
+    expect(await judge(section, strict)).toMatchObject({ outcome: "falls", because: [{ rule: "scan.severity" }] });
+    const file = join(directory, "granting.yaml");
+    await writeFile(file, (await readFile(told.file, "utf8")) + section);
+    const { code, err } = await runMain(
+      ...["exception", "grant", "--policy", file, "--repository", images(), "--rule", "scan.severity"],
+      ...["--vulnerability", "CVE-2026-1", "--reason", "r", "--owner", "o", `--key=${(await security).privateKeyPem}`],
+      ...["--expires", new Date(Date.now() + 864e5).toISOString().slice(0, 10)],
+    );
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect((await judge(section, strict)).outcome).toBe("stays");
+    expect((await judge("", strict)).outcome).toBe("falls");
+    server.faults = [{ path: "/platform/exceptions/", action: { kind: "status", status: 403 } }];
+    const { outcome, unreadable } = await judge(section, strict);
+    server.faults = [];
+    expect({ outcome, unreadable }).toEqual({ outcome: undefined, unreadable: expect.stringContaining("exceptions") });
   });
 });
 

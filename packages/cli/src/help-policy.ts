@@ -68,11 +68,12 @@ export const policyHelp = `goldenpath policy: check, publish and activate polici
 
   goldenpath policy impact NEW --policy OLD --environment NAME --images HOST/NAME…
       Judges each image that a tag of these repositories points at by both policies, on the evidence that is signed about it, and says which NEW
-      would refuse and why, which would have to be judged again, and which it would let in. No layer is read. Exit 2 where an image can't be read.
+      would refuse and why, of which nothing signed tells, which would have to be judged again, and which it would let in. No layer is read.
+      Exit 2 where an image can't be read.
   --policy-signer KEY
       The platform's public key, where OLD is the policy in force: what was withdrawn is heeded then.
   --refuse-falling
-      Exit 1 where an image would be refused that is not now.
+      Exit 1 where an image would be refused that is not now, or nothing signed tells whether it would.
   --json, --markdown
       Print JSON, or what stands in a comment.
 

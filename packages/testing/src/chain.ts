@@ -133,6 +133,8 @@ export interface Falsehood {
   policy?: LoadedPolicy;
   /** Of the provenance: what it says of how it was built. */
   built?: Partial<ProvenanceFacts>;
+  /** Of a finding: its predicate, in place of one that tells nothing. */
+  predicate?: Record<string, unknown>;
   /** About these manifests of the image only (and attached to no other). */
   only?: readonly Digest[];
 }
@@ -184,14 +186,14 @@ function makeStatement(
   piece: Piece,
   target: AttachTarget,
   { policy: inForce }: EvidenceFacts,
-  { age = 60_000, failed = false, policy = inForce, built = {} }: Falsehood,
+  { age = 60_000, failed = false, policy = inForce, built = {}, predicate: found }: Falsehood,
   attached: ReadonlyMap<Piece, Attachment>,
 ): Statement {
   const { repository } = target;
   const time = new Date(Date.now() - age);
   const image = { repository, digest: target.image.digest, children: target.children.map((child) => child.digest) };
   const finding = (type: string, predicate: Record<string, unknown>): Statement =>
-    buildStatement(buildSubjects(repository, [image.digest, ...image.children]), type, predicate);
+    buildStatement(buildSubjects(repository, [image.digest, ...image.children]), type, found ?? predicate);
   const verdict = (rested: "base" | "scan"): Statement => {
     const input = attached.get(rested)?.bundle.digest ?? digestOf("nothing");
     return buildVerificationSummary({
@@ -247,6 +249,26 @@ function makeStatement(
     case "scanVerdict":
       return verdict("scan");
   }
+}
+
+/** What base and scan find of an image of one platform, as these stages tell it: on `golden`, with one finding. */
+export function tellFound(digest: Digest, { severity = "medium" } = {}): Falsehoods {
+  const layers = pushedLayers.get(digest) ?? [];
+  const base = { name: "golden", image: "registry.example/golden", digest: digestOf("base") };
+  const told = {
+    ...{ id: "CVE-2026-1", platform: "linux/amd64", severity, fixedVersions: ["2"], fixState: "fixed" },
+    package: { name: "left", version: "1", type: "npm" },
+    origin: "application",
+  };
+  return {
+    base: { predicate: { children: [{ digest, base, matchedLayers: 1, totalLayers: 2, layers }] } },
+    scan: {
+      predicate: {
+        scanner: { result: { goldenpath: { platforms: ["linux/amd64"], findings: [told] } } },
+        metadata: { scanFinishedOn: new Date().toISOString() },
+      },
+    },
+  };
 }
 
 /**

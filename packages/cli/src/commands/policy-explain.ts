@@ -41,7 +41,7 @@ export async function runExplain(args: readonly string[], output: Output): Promi
       const { to = [] } = policy.policy.environments[environmentName] ?? {};
       const place = to.some((prefix) => isWithin(repository, prefix)) ? "to" : "from";
       const facts = describeGate(image, evidence, { environmentName, policy, now, place, destination: undefined });
-      return { facts, told: explainEnvironment(facts) };
+      return { facts, told: explainEnvironment(facts, image.children) };
     });
     const [first] = explained;
     if (first === undefined) {

@@ -5,7 +5,6 @@ import { loadPolicy } from "@goldenpath/core/policy/load";
 import {
   countOutcomes,
   countRules,
-  describeUntold,
   type ImpactReport,
   renderImpact,
   renderImpactMarkdown,
@@ -66,20 +65,20 @@ export async function runImpact(args: readonly string[], output: Output): Promis
     found: await gatherImpact(client, { before, after, environment, repositories, now: new Date() }),
     requests: client.traffic.requests,
   }));
-  const notes = describeUntold(before.policy, after.policy);
-  const report: ImpactReport = { environment, before: describe(before), after: describe(after), images: found, notes };
-  const counts = countOutcomes(found);
-  if (json) output.out(`${stringifyJson({ ...report, counts, rules: countRules(found), requests }, 2)}\n`);
+  const { images: judged, notes } = found;
+  const report: ImpactReport = { environment, before: describe(before), after: describe(after), images: judged, notes };
+  const counts = countOutcomes(judged);
+  if (json) output.out(`${stringifyJson({ ...report, counts, rules: countRules(judged), requests }, 2)}\n`);
   else output.out(markdown ? `${renderImpactMarkdown(report)}\n` : renderImpact(report));
   if (counts.unreadable > 0) {
-    output.err(`${counts.unreadable} of ${found.length} can't be read, and nobody can say what becomes of them\n`);
+    output.err(`${counts.unreadable} of ${judged.length} can't be read, and nobody can say what becomes of them\n`);
     return exitCodes.error;
   }
-  if (found.length === 0) {
+  if (judged.length === 0) {
     output.err("no tag of these repositories points at an image: there is nothing that this says\n");
     return exitCodes.error;
   }
-  return values["refuse-falling"] === true && counts.falls > 0 ? exitCodes.fail : exitCodes.pass;
+  return values["refuse-falling"] === true && counts.falls + counts.unknown > 0 ? exitCodes.fail : exitCodes.pass;
 }
 
 function describe({ policy: { name, serial }, digest }: LoadedPolicy): ImpactReport["before"] {

@@ -18,10 +18,13 @@ interface RuleSubject {
   trees?: { image: FileTree };
 }
 
+/** What a rule can ask of a base. */
+export type ToldBase = Pick<ApprovedBase, "name" | "image" | "digest" | "until" | "approval">;
+
 /** What rules of stage base can ask for of one platform's image; `policy/custom-rules/facts.ts` says what each is. */
 export function listBaseFacts(
   child: RuleSubject,
-  stands: { base: ApprovedBase | undefined; matchedLayers: number },
+  stands: { base: ToldBase | undefined; matchedLayers: number },
   { repository, now }: { repository: Repository; now: Date },
 ): FactValues {
   return {
@@ -93,7 +96,7 @@ function namesOf(value: unknown): string[] | undefined {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? Object.keys(value) : undefined;
 }
 
-function tellBase({ name, image, digest, until, approval }: ApprovedBase): Record<string, unknown> {
+function tellBase({ name, image, digest, until, approval }: ToldBase): Record<string, unknown> {
   const signed = approval?.found.kind === "approved" ? approval.found.approval : undefined;
   const ends = [until, signed?.endOfLife].filter((day) => day !== undefined).toSorted();
   return {

@@ -3,7 +3,7 @@ import { finding } from "@goldenpath/testing/gate-evidence";
 import { samplePolicy, samplePolicyText } from "@goldenpath/testing/policy";
 import { describe, expect, test } from "vitest";
 import { predicateTypes } from "../signing/predicates.ts";
-import { judgeAgain } from "./judge-again.ts";
+import { judgeAgain } from "./judge-again/judge.ts";
 import { parsePolicy } from "./parse.ts";
 
 // Bases that count by signed approvals: what a policy has to say of them, and what another policy says of a finding.
@@ -82,7 +82,7 @@ describe("a finding, by another policy than it was judged by", () => {
     const [own] = samplePolicy().bases;
     if (own === undefined) throw new TypeError("no base");
     const bases = [{ ...own, digests: [], until: undefined, approval: { signers: ["approver"] }, ...rules }];
-    return judgeAgain({ accepted: [signed] }, samplePolicy({ bases }), now).map(({ rule }) => rule);
+    return judgeAgain({ accepted: [signed] }, { policy: samplePolicy({ bases }), now }).map(({ rule }) => rule);
   };
 
   test("holds by who approved the base, until its end of life", () => {

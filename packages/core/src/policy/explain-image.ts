@@ -4,7 +4,8 @@ import { type ExplainedStage, explainGate } from "../gate/explain-gate.ts";
 import type { GateFacts } from "../gate/facts.ts";
 import { tellDay } from "../result.ts";
 import { showDuration } from "./diff-words.ts";
-import { type JudgedAgain, judgeAgain } from "./judge-again.ts";
+import type { JudgedAgain, SeenChild } from "./judge-again/facts.ts";
+import { judgeAgain } from "./judge-again/judge.ts";
 import type { Policy } from "./schema.ts";
 
 /** What one environment would need of an image. */
@@ -27,7 +28,7 @@ export function listOwnEnvironments({ environments }: Policy, repository: GateFa
 }
 
 /** The gate's decision about an image, with what the environment asks for, and what the policy says of what was found. */
-export function explainEnvironment(facts: GateFacts): ExplainedEnvironment {
+export function explainEnvironment(facts: GateFacts, children: readonly SeenChild[]): ExplainedEnvironment {
   const decision = decideGate(facts);
   const { environment, isMet, stages, besides, later } = explainGate(facts, decision);
   const requires = new Map(facts.environment.requires.map((each) => [each.stage as string, each]));
@@ -41,7 +42,9 @@ export function explainEnvironment(facts: GateFacts): ExplainedEnvironment {
       return { ...stage, asks: `the word of ${names}${into}${age}` };
     }),
     isMet,
-    refused: judgeAgain(decision, facts.policy.policy, facts.now),
+    refused: judgeAgain(decision, { policy: facts.policy.policy, now: facts.now, children }).filter(
+      ({ isUnknown }) => isUnknown !== true,
+    ),
   };
 }
 

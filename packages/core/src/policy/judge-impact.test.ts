@@ -14,12 +14,14 @@ import {
   whole,
 } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
-import { judgeImpact } from "./judge-impact.ts";
+import type { SeenChild } from "./judge-again/facts.ts";
+import { judgeImpact as judgeOf } from "./judge-impact.ts";
 import type { Exception, LoadedPolicy, Policy } from "./schema.ts";
 
 // One image, let through by the policy of now, and by a changed one.
 
 const golden = { name: "golden", image: "registry.example/bases/golden", digest: digestOf("base") };
+const approved = { name: golden.name, image: golden.image, digests: [golden.digest] };
 const found = {
   id: "CVE-2026-1",
   platform: "linux/amd64",
@@ -37,13 +39,22 @@ const scanned = (...findings: object[]) => ({
 /** All evidence of the image, with a base and findings that tell. */
 function evidence(findings: object[] = [found], base: object | null = golden): Whole {
   const all = whole();
-  const told = edited(all.base, ["children"], [{ digest: image, base, layers: imageLayers }]);
+  const told = edited(all.base, ["children"], [{ digest: image, base, layers: imageLayers, matchedLayers: 1 }]);
   const vulnerabilities = { ...all.vulnerabilities, statement: { ...all.vulnerabilities.statement } };
   vulnerabilities.statement.predicate = scanned(...findings);
   const component = { type: "library", name: "lodash", version: "4.17.20", licenses: [{ license: { id: "MIT" } }] };
   const sbom = edited(all.sbom, ["components"], [component]);
   return { ...all, base: told, vulnerabilities, sbom };
 }
+
+const seen = (config: SeenChild["config"]["config"] = { User: "1000", Labels: { owner: "shop" } }): SeenChild => ({
+  digest: image,
+  platform: { os: "linux", architecture: "amd64" },
+  config: { os: "linux", architecture: "amd64", config, rootfs: { type: "layers", diff_ids: [...imageLayers] } },
+  manifest: { layers: imageLayers.map((digest) => ({ mediaType: "application/x", digest, size: 10 })) },
+});
+const judgeImpact = (given: Omit<Parameters<typeof judgeOf>[0], "children">, children = [seen()]) =>
+  judgeOf({ ...given, children });
 
 const place = { to: ["registry.example/quarantine"] };
 const policyWith = (change: Partial<Policy> = {}, more: Partial<LoadedPolicy> = {}): LoadedPolicy => ({
@@ -214,4 +225,143 @@ test("a verdict that says FAILED is refused by both, however lax the newer is", 
 
 test("a base or findings that can't be read are told where the older policy's reader could", () => {
   expect(impact({}, { ...evidence(), base: edited(evidence().base, ["children"], "none") }).outcome).toBe("refused");
+});
+
+describe("rules of the policy's own, of what is signed and what the image's config says", () => {
+  const rule = (stage: "base" | "scan", expression: string, more: object = {}): Partial<Policy> => ({
+    rules: [{ name: "own", stage, expression, message: "it is not so", remedy: "make it so", ...more }],
+  });
+  const judge = (change: Partial<Policy>, child = seen(), before: Partial<Policy> = {}, all = evidence()) =>
+    judgeImpact({ before: facts(policyWith(before), all), after: facts(next(change), all) }, [child]);
+
+  test.each<[what: string, stage: "base" | "scan", refused: string, passed: string]>([
+    ["a label", "base", '"team" in config.labels', '"owner" in config.labels'],
+    ["a user", "base", 'config.user == "0"', 'config.user == "1000"'],
+    ["the base", "base", 'base.name != "golden"', 'has(base.name) && base.name == "golden"'],
+    ["layers", "base", "size(layers) < 2", '["base", "application"].all(f, layers.exists(l, l.from == f))'],
+    ["where it is", "base", 'image.repository == "x"', 'image.repository == "registry.example/quarantine/shop"'],
+    ["findings", "scan", 'findings.all(f, f.packageName != "lodash")', "findings.all(f, f.isFixed)"],
+    ["a platform", "scan", 'image.platform == "linux/arm64"', 'image.platform == "linux/amd64"'],
+    ["components", "scan", "size(components) == 0", 'components.exists(c, "MIT" in c.licenses)'],
+  ])("a new one over %s falls, and its twin stays", (_what, stage, refused, passed) => {
+    expect(judge(rule(stage, refused))).toMatchObject({
+      outcome: "falls",
+      because: [{ rule: `${stage}.rule`, problem: "rule 'own': it is not so" }],
+    });
+    expect(judge(rule(stage, passed))).toEqual({ outcome: "stays", because: [] });
+    expect(judge(rule(stage, refused, { when: 'image.platform == "linux/s390x"' })).outcome).toBe("stays");
+  });
+
+  test("one that both have is told by the verdict; another expression under its name is another rule", () => {
+    const old = rule("base", '"team" in config.labels');
+    expect(judge(old, seen(), old).outcome).toBe("stays");
+    expect(judge(rule("base", 'config.user == "0"'), seen(), old).outcome).toBe("falls");
+  });
+
+  test("one that waits for a day is later; one that waited, and does not, falls", () => {
+    const own = rule("base", '"team" in config.labels');
+    const waits = { ...own, enforceFrom: { "base.rule": "2099-01-01" } };
+    expect(judge(waits).outcome).toBe("later");
+    expect(judge(own, seen(), waits).outcome).toBe("falls");
+    expect(judge(waits, seen(), waits).outcome).toBe("stays");
+  });
+
+  test.each<[what: string, change: Partial<Policy>, rule: string, says: string]>([
+    ["packages of the layers", rule("base", 'packages.all(p, p.name != "curl")'), "base.rule", "`packages`"],
+    [
+      "a base, where there are new ones",
+      { ...rule("base", "has(base.until)"), bases: [approved, { ...approved, name: "x", digests: [digestOf("x")] }] },
+      ...(["base.rule", "`base`"] as const),
+    ],
+    ["a cache", { images: { refuse: ["package-caches"], mustHave: [] } }, "base.package-cache", "package-caches"],
+    ["secrets in files", { images: { refuse: ["secrets"], mustHave: [] } }, "base.secret", "secrets"],
+    ["a file", { images: { refuse: [], mustHave: [{ file: "/opt/agent" }] } }, "base.missing", "/opt/agent"],
+    ["another scanner", { scan: { ...own.policy.scan, scanners: ["grype", "trivy"] } }, "scan.severity", "trivy"],
+    ["the base's word alone", { scan: { ...own.policy.scan, ownWord: "refuse" } }, "scan.severity", "ownWord"],
+    [
+      "how far behind it is",
+      { bases: [{ ...approved, approval: { signers: ["a"], maxBehind: 1 } }] },
+      ...(["base.behind", "maxBehind"] as const),
+    ],
+  ])("one that asks for %s is unknown, and never let stay", (_what, change, rule, says) => {
+    const all = evidence([found], { ...golden, approval: approvedAs() });
+    const { outcome, because } = judge(change, seen(), {}, all);
+    expect(outcome).toBe("unknown");
+    expect(because).toEqual([expect.objectContaining({ rule, problem: expect.stringContaining(says) })]);
+    // Where the older asks for the same, its verdict has told.
+    expect(judge(change, seen(), change, all).outcome).toBe("stays");
+    // What is refused besides is certain.
+    const scan = { ...own.policy.scan, ...change.scan, failOn: "medium" as const };
+    expect(judge({ ...change, scan }, seen(), {}, all).outcome).toBe("falls");
+  });
+
+  test("`components` is unknown without a signed SBOM of the image, or where one of several can't be read", () => {
+    const { sbom: _sbom, ...rest } = evidence();
+    const asks = rule("scan", "size(components) > 0");
+    const none = { ...rest, sbom: edited(evidence().sbom, ["components"], "none") } as Whole;
+    expect(judge(asks, seen(), {}, none)).toMatchObject({ outcome: "unknown", because: [{ rule: "scan.rule" }] });
+    expect(judge(asks).outcome).toBe("stays");
+  });
+
+  test.each<[user: string | undefined, outcome: string]>([
+    [undefined, "falls"],
+    ["0:0", "falls"],
+    ["app", "unknown"],
+    ["1000", "stays"],
+  ])("of the user %s, that none may start as root %s", (user, outcome) => {
+    const refuse = { images: { refuse: ["root-user" as const], mustHave: [] } };
+    expect(judge(refuse, seen(user === undefined ? {} : { User: user })).outcome).toBe(outcome);
+  });
+
+  test("a label that every image must have, a secret variable and a committed layer are told by the config", () => {
+    const label = (name: string) => ({ images: { refuse: [], mustHave: [{ label: name }] } });
+    expect(judge(label("team"))).toMatchObject({ outcome: "falls", because: [{ rule: "base.missing" }] });
+    expect(judge(label("owner")).outcome).toBe("stays");
+    const secret = { images: { refuse: ["secrets" as const], mustHave: [] } };
+    expect(judge(secret, seen({ Env: ["DB_PASSWORD=hunter2"] }))).toMatchObject({
+      ...{ outcome: "falls", because: [{ rule: "base.secret" }] },
+    });
+    const committed = { images: { refuse: ["committed" as const], mustHave: [] } };
+    const made = (by: string) => ({ ...seen(), config: { ...seen().config, history: [{}, { created_by: by }] } });
+    expect(judge(committed, made("nginx -g daemon")).outcome).toBe("falls");
+    expect(judge(committed, made("COPY . /app")).outcome).toBe("stays");
+  });
+});
+
+const approvedAs = (change: object = {}) => ({
+  ...{ approvedAt: ago(86_400_000).toISOString(), endOfLife: "2026-12-31", role: "run-only", signers: ["a"] },
+  ...change,
+});
+
+describe("a base that counts by its signed approval", () => {
+  const base = (approval: object) => ({ ...approved, approval: { signers: ["a"], ...approval } });
+  const judge = (newer: object, signed: object = {}) =>
+    impact({ bases: [base(newer)] }, evidence([found], { ...golden, approval: approvedAs(signed) }), {
+      bases: [base({})],
+    });
+
+  test.each<[what: string, newer: object, signed: object]>([
+    ["its approval may be less old", { maxAge: 3_600_000 }, {}],
+    ["nobody signed when", { maxAge: 30 * 86_400_000 }, { approvedAt: "never" }],
+  ])("falls where %s, and stays where it is young enough", (_what, newer, signed) => {
+    expect(judge(newer, signed)).toMatchObject({ outcome: "falls", because: [{ rule: "base.expired" }] });
+    expect(judge({ maxAge: 30 * 86_400_000 }).outcome).toBe("stays");
+  });
+});
+
+describe("exceptions that are signed beside the policy", () => {
+  const scan = { ...own.policy.scan, failOn: "medium" as const };
+  const granted = (name: string) => (name === "registry.example/quarantine/shop" ? [exception()] : []);
+  const judge = (exceptions: NonNullable<Parameters<typeof judgeOf>[0]["exceptions"]>, before: Partial<Policy>) =>
+    judgeImpact({ before: facts(policyWith(before)), after: facts(next({ scan })), exceptions });
+
+  test("count by each policy's granters: where the newer takes nobody's, what they set aside falls", () => {
+    expect(judge({ before: granted }, { scan })).toMatchObject({
+      outcome: "falls",
+      because: [{ rule: "scan.severity" }],
+    });
+    expect(judge({ before: granted, after: granted }, { scan }).outcome).toBe("stays");
+    expect(judge({ after: granted }, {}).outcome).toBe("stays");
+    expect(judge({ after: () => [exception({ expires: "2026-04-30" })] }, {}).outcome).toBe("falls");
+  });
 });

@@ -1,11 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fakeDigest, samplePolicyText } from "@goldenpath/testing/policy";
+import { fakeDigest } from "@goldenpath/testing/policy";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import type { ImpactImage } from "./gather-impact.ts";
-import { parsePolicy } from "./parse.ts";
-import { describeUntold, impactMarker, renderImpact, renderImpactMarkdown } from "./render-impact.ts";
+import { impactMarker, renderImpact, renderImpactMarkdown } from "./render-impact.ts";
 
 const side = { name: "acme", serial: 7, digest: fakeDigest("a") };
 const because = Array.from({ length: 5 }, (_, at) => ({
@@ -38,14 +37,17 @@ test("a comment holds within its limit, however many images there are, and count
   expect(few).not.toMatch(/^- and \d+ more/m);
 });
 
-test("that `images` differs is told, since no evidence says what it would refuse", () => {
-  const policy = parsePolicy(new TextEncoder().encode(samplePolicyText), "p.yaml");
-  const stricter = { ...policy, images: { ...policy.images, refuse: ["root-user" as const] } };
-  expect(describeUntold(policy, policy)).toEqual([]);
-  const notes = describeUntold(policy, stricter);
-  expect(notes).toEqual([expect.stringContaining("`images` differs")]);
-  expect(renderImpact(report([], notes))).toContain("only the base stage can tell");
-  expect(renderImpactMarkdown(report([], notes))).toContain("only the base stage can tell");
+test("what is unknown is listed with its reasons, before what only has to be judged again", () => {
+  const notes = ["nothing of one repository's exceptions can be read"];
+  const [unknown, again] = [many("unknown", 2), many("again", 1)];
+  const text = renderImpact(report([...again, ...unknown], notes));
+  expect(text).toContain(": unknown\n    scan.severity: CVE-2026-0");
+  expect(text.indexOf(": unknown")).toBeLessThan(text.indexOf(": would have to be judged again"));
+  expect(text).toContain("  2 are unknown: nothing that is signed about them says");
+  expect(text).toContain(notes[0]);
+  const comment = renderImpactMarkdown(report(unknown, notes));
+  expect(comment).toContain("<details open><summary>2 unknown</summary>");
+  expect(comment).toContain("nothing of one repository");
 });
 
 test("the example workflow finds its own comment by the marker", () => {

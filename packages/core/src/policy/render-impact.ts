@@ -1,16 +1,14 @@
-import { isDeepStrictEqual } from "node:util";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { code, escapeMarkdown } from "../report/markdown.ts";
 import type { ImpactImage } from "./gather-impact.ts";
 import { type ImpactOutcome, impactOutcomes } from "./judge-impact.ts";
-import type { Policy } from "./schema.ts";
 
 export interface ImpactReport {
   environment: string;
   before: { name: string; serial: number; digest: string };
   after: { name: string; serial: number; digest: string };
   images: readonly ImpactImage[];
-  /** What the two policies differ in, and this does not tell. One sentence each. */
+  /** What else is to be known of it. One sentence each. */
   notes: readonly string[];
 }
 
@@ -18,6 +16,8 @@ type Told = ImpactOutcome | "unreadable";
 
 const meaning: Record<Told, string> = {
   falls: "would be refused",
+  unknown:
+    "are unknown: nothing that is signed about them says what the newer policy asks for; their stages would, on the next run",
   again: "would have to be judged again: what is signed about them was made under a version that `accepts` leaves out",
   later: "would be let through for now, and refused from the day that `enforceFrom` says",
   "let-in": "would be let in",
@@ -26,7 +26,7 @@ const meaning: Record<Told, string> = {
   unreadable: "can't be read",
 };
 /** Those that a reader has to look at; what stays as it is is counted. */
-const shown: readonly Told[] = ["unreadable", "falls", "again", "later", "let-in"];
+const shown: readonly Told[] = ["unreadable", "falls", "unknown", "again", "later", "let-in"];
 /** Reasons of one image; each has more only of the same kind, seldom of another. */
 const maxReasons = 3;
 /** GitHub takes 65,536 characters, and a job hands on less than 128 KiB as one value. Bytes. */
@@ -40,21 +40,6 @@ const outcomeOf = ({ outcome }: ImpactImage): Told => outcome ?? "unreadable";
 export function countOutcomes(images: readonly ImpactImage[]): Record<Told, number> {
   const count = (outcome: Told): number => images.filter((each) => outcomeOf(each) === outcome).length;
   return Object.fromEntries(told.map((each) => [each, count(each)])) as Record<Told, number>;
-}
-
-/** Where the newer policy has a stage look at what is in no evidence. */
-export function describeUntold(before: Policy, after: Policy): string[] {
-  const ofImages = ({ rules }: Policy) => rules.filter(({ stage }) => stage !== "gate");
-  return [
-    ...(isDeepStrictEqual(before.images, after.images)
-      ? []
-      : ["`images` differs: what that would refuse only the base stage can tell, as it looks at each image."]),
-    ...(isDeepStrictEqual(ofImages(before), ofImages(after))
-      ? []
-      : [
-          "`rules` of the stages base and scan differ: what those would refuse only these stages can tell, as they look at each image.",
-        ]),
-  ];
 }
 
 /** How often each rule refuses what would fall, the commonest first. */
@@ -91,6 +76,7 @@ export function renderImpact({ environment, before, after, images, notes }: Impa
 
 const singular: Record<Told, string> = {
   falls: "would be refused",
+  unknown: "unknown",
   again: "would have to be judged again",
   later: "will fail later",
   "let-in": "would be let in",
@@ -135,7 +121,7 @@ export function renderImpactMarkdown(report: ImpactReport): string {
 function listOutcome(images: readonly ImpactImage[], outcome: Told, room: number): string[] {
   const own = images.filter((each) => outcomeOf(each) === outcome);
   if (own.length === 0) return [];
-  const open = outcome === "falls" || outcome === "unreadable" ? " open" : "";
+  const open = outcome === "falls" || outcome === "unknown" || outcome === "unreadable" ? " open" : "";
   const frame = [`<details${open}><summary>${own.length} ${singular[outcome]}</summary>`, ""];
   const entries: string[] = [];
   // The frame, and the line that counts what does not fit.

@@ -1,0 +1,85 @@
+import type { Rule } from "@goldenpath/foundation/rules";
+import { findStartUser, type ImageHabits } from "../../base/habits/config.ts";
+import { judgeHabits } from "../../base/habits/judge.ts";
+import type { Violation } from "../../result.ts";
+import type { VerifiedStatement } from "../../signing/types.ts";
+import { settleViolation } from "../exceptions.ts";
+import type { Antipattern, RequiredThing } from "../images-section.ts";
+import { type AgainFacts, type JudgedAgain, listExceptions, listRepositories, withoutExcepted } from "./facts.ts";
+
+interface HabitsSeen {
+  habits: ImageHabits;
+  labels: Readonly<Record<string, string>>;
+  /** How many layers lie above the base; undefined where nobody can tell. */
+  ownLayers: number | undefined;
+  /** HOST/NAME@sha256:… */
+  image: string;
+  statement: VerifiedStatement["statement"];
+}
+
+type Wanted = { refuse: Antipattern } | { mustHave: RequiredThing };
+
+const ruleOf: Record<Antipattern, Rule> = {
+  "root-user": "base.root-user",
+  secrets: "base.secret",
+  "package-caches": "base.package-cache",
+  committed: "base.committed",
+};
+
+/**
+ * What a policy's `images` says of a config, entry by entry. What is refused of that is; what only files would tell is
+ * unknown, but for an entry that the older policy has as well: of that the signed verdict has told.
+ */
+export function judgeHabitsAgain(seen: HabitsSeen, facts: AgainFacts): JudgedAgain[] {
+  const before = new Set((facts.older === undefined ? [] : listWanted(facts.older.images)).map(tellAsked));
+  const settled = { exceptions: listExceptions(facts, seen.statement), enforceFrom: facts.policy.enforceFrom };
+  return listWanted(facts.policy.images).flatMap((wanted): JudgedAgain[] => {
+    const asks = tellAsked(wanted);
+    const thing = seen.image;
+    const found = judge(wanted, seen);
+    if (found === "unknown") {
+      const rule = "refuse" in wanted ? ruleOf[wanted.refuse] : "base.missing";
+      const problem = `\`images\` asks for ${nameOf(wanted)}, which only its files tell`;
+      return before.has(asks) ? [] : [{ rule, thing, problem, asks, isUnknown: true }];
+    }
+    const violations = found.map((each) =>
+      settleViolation(
+        { ...each, thing },
+        { rule: each.rule, things: listRepositories(seen.statement) },
+        { ...settled, now: facts.now },
+      ),
+    );
+    return withoutExcepted(violations.map((each) => ({ ...each, asks })));
+  });
+}
+
+const listWanted = ({ refuse, mustHave }: AgainFacts["policy"]["images"]): Wanted[] => [
+  ...[...new Set(refuse)].map((each) => ({ refuse: each })),
+  ...mustHave.map((each) => ({ mustHave: each })),
+];
+
+const tellAsked = (wanted: Wanted): string => JSON.stringify(wanted);
+
+function nameOf(wanted: Wanted): string {
+  if ("refuse" in wanted) return `no \`${wanted.refuse}\``;
+  const { mustHave: thing } = wanted;
+  return "file" in thing ? thing.file : "package" in thing ? `package ${thing.package}` : `label ${thing.label}`;
+}
+
+type Found = Pick<Violation, "rule" | "problem" | "wayOut">[];
+
+function judge(wanted: Wanted, { habits, labels, ownLayers }: HabitsSeen): Found | "unknown" {
+  const ask = (refuse: Antipattern[], mustHave: RequiredThing[] = []): Found =>
+    judgeHabits({ habits, labels, ownLayers: ownLayers ?? 0, leftovers: [] }, { refuse, mustHave });
+  if ("mustHave" in wanted) return "label" in wanted.mustHave ? ask([], [wanted.mustHave]) : "unknown";
+  const told = ask([wanted.refuse]);
+  switch (wanted.refuse) {
+    case "root-user":
+      return findStartUser(habits.config?.User, undefined) === "unknown" ? "unknown" : told;
+    case "committed":
+      return ownLayers === undefined ? "unknown" : told;
+    default:
+      // That its config has none says nothing of its files.
+      return told.length > 0 ? told : "unknown";
+  }
+}

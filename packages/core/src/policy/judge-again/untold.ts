@@ -1,0 +1,85 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Stage } from "../../stages.ts";
+import type { Policy, PolicyBase } from "../schema.ts";
+import type { JudgedAgain } from "./facts.ts";
+
+/** Something that a stage would ask under the newer policy, and did not under the older. */
+export interface Untold extends Omit<JudgedAgain, "thing"> {
+  stage: Stage;
+}
+
+/**
+ * Where the newer of two policies has a stage look for what no evidence says of any image, as the older did not ask for
+ * it. What it asks of each image's own is told by {@link judgeAgain}.
+ */
+export function listUntold(before: Policy, after: Policy): Untold[] {
+  return [...after.bases.flatMap((base) => listOfBase(before, base)), ...listOfScan(before.scan, after.scan)].map(
+    (each) => ({ ...each, isUnknown: true }),
+  );
+}
+
+function listOfBase({ bases }: Policy, after: PolicyBase): Untold[] {
+  const stage = "base";
+  const { approval, mayChange = [], name } = after;
+  const before = bases.find((each) => each.name === name);
+  if (before === undefined) return [];
+  const gone = (before.mayChange ?? []).filter((path) => !mayChange.some((each) => isAtOrBelow(path, each)));
+  const { maxBehind, score } = approval ?? {};
+  const old = before.approval;
+  const isFarther = maxBehind !== undefined && !((old?.maxBehind ?? Number.POSITIVE_INFINITY) <= maxBehind);
+  const isHigher = score !== undefined && !isDeepStrictEqual(score, old?.score);
+  return [
+    ...gone.map(
+      (path): Untold => ({
+        ...{ stage, rule: "base.changed" },
+        problem: `base '${name}' lets ${path} be changed no more, and no evidence says who does`,
+      }),
+    ),
+    ...(isFarther
+      ? [
+          {
+            stage,
+            rule: "base.behind",
+            problem: `no evidence says how far it is behind base '${name}' (maxBehind)`,
+          } as const,
+        ]
+      : []),
+    ...(isHigher
+      ? [
+          {
+            stage,
+            rule: "base.approval",
+            problem: `no evidence says how base '${name}' scores (approval.score)`,
+          } as const,
+        ]
+      : []),
+  ];
+}
+
+const isAtOrBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
+
+function listOfScan(before: Policy["scan"], after: Policy["scan"]): Untold[] {
+  const stage = "scan";
+  const scanners = after.scanners.filter((each) => !before.scanners.includes(each));
+  const reports = (after.reports ?? []).filter(
+    ({ name, required }) => required && before.reports?.some((each) => each.name === name && each.required) !== true,
+  );
+  const spots = before.allowBlindSpots.filter((each) => !after.allowBlindSpots.includes(each));
+  return [
+    ...scanners.map(
+      (name): Untold => ({ stage, rule: "scan.severity", problem: `no evidence says what ${name} finds in it` }),
+    ),
+    ...reports.map(
+      ({ name }): Untold => ({ stage, rule: "scan.report", problem: `no evidence says what '${name}' reports of it` }),
+    ),
+    ...spots.map(
+      (spot): Untold => ({ stage, rule: "scan.blind-spot", problem: `no evidence says whether it has ${spot}` }),
+    ),
+    ...(before.ownWord === "accept" && after.ownWord === "refuse"
+      ? [{ stage, rule: "scan.severity", problem: "no evidence says what its own word closes (ownWord)" } as const]
+      : []),
+    ...(after.vex?.unmatched === "refuse" && before.vex?.unmatched !== "refuse"
+      ? [{ stage, rule: "scan.vex", problem: "no evidence says which VEX matches nothing (vex.unmatched)" } as const]
+      : []),
+  ];
+}

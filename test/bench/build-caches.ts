@@ -5,9 +5,11 @@ import { runChecked } from "@goldenpath/foundation/exec/run";
 import { startRegistry } from "@goldenpath/registry-server/server";
 import { pushTinyImage } from "@goldenpath/testing/tiny-image";
 import { cachingBuildpack } from "../support/caching-buildpack.ts";
+import { type Docker, startDockerd } from "../support/dockerd.ts";
 import { preparePack } from "../support/pack-stand.ts";
 import { openPathWorld } from "../support/path-world.ts";
 import { shellLayer } from "../support/shell-base.ts";
+import { byBuilder, writeRuntime } from "./build-buildx.ts";
 import { removeRoot, startOnce } from "./build-dockerfile.ts";
 import { type BuildContender, type BuildStand, makeBaseLayers, ourBuild } from "./build-line.ts";
 import type { FindProgram } from "./build-programs.ts";
@@ -111,7 +113,13 @@ COPY --from=build /deps/installed /deps/app.txt /srv/
 
 async function prepareDockerfileLine(directory: string, find: FindProgram, change: Change): Promise<BuildStand> {
   const programs = { buildkitd: await find("buildkitd"), buildctl: await find("buildctl") };
+  const buildx = await find("buildx");
   const world = await openPathWorld({ tools: {}, layers: await makeBaseLayers() });
+  let docker: Docker | undefined;
+  const close = async (): Promise<void> => {
+    await docker?.stop();
+    await world.close();
+  };
   try {
     const { host } = world.server;
     const layer = await shellLayer(["dash", "cat", "cp"]);
@@ -131,14 +139,23 @@ async function prepareDockerfileLine(directory: string, find: FindProgram, chang
       ...ourBuild(app, { policy: file, tags: `${host}/quarantine/ours:1`, strategy: "dockerfile" }, env),
       before: () => changeSource(app, change),
     };
+    docker = await startDockerd(
+      { dockerd: await find("dockerd"), docker: await find("docker") },
+      { runtime: await writeRuntime(directory) },
+    );
+    const before = (): Promise<void> => changeSource(app, change);
     return {
       what: sentence("a Dockerfile with a step that installs 20 MB", change),
-      contenders: [await byBuildctl({ programs, host, app, directory, change, env }), ours],
+      contenders: [
+        await byBuilder(world.client, { docker, buildx, programs, host, app, directory, before }),
+        await byBuildctl({ programs, host, app, directory, change, env }),
+        ours,
+      ],
       registry: world.server,
-      close: () => world.close(),
+      close,
     };
   } catch (error) {
-    await world.close();
+    await close();
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, symlink } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { runChecked } from "@goldenpath/foundation/exec/run";
 import { pushTinyImage } from "@goldenpath/testing/tiny-image";
@@ -7,7 +7,8 @@ import { type Docker, startDockerd } from "../support/dockerd.ts";
 import { writeApplication } from "../support/java.ts";
 import { openPathWorld } from "../support/path-world.ts";
 import { shellLayer } from "../support/shell-base.ts";
-import { type BuildContender, type BuildStand, makeBaseLayers, ourBuild } from "./build-line.ts";
+import { byBuildx } from "./build-buildx.ts";
+import { type BuildStand, makeBaseLayers, ourBuild } from "./build-line.ts";
 import type { FindProgram } from "./build-programs.ts";
 
 /** buildkitd and buildctl, once: what `buildctl-daemonless.sh` of BuildKit's own images does. */
@@ -63,7 +64,7 @@ export async function prepareDockerfileLine(directory: string, find: FindProgram
     return {
       what: "a Dockerfile of two stages, without caches",
       contenders: [
-        await byBuildx(docker, buildx, { app, image: image("by-buildx"), directory }),
+        await byBuildx({ docker, buildx, directory }, { app, image: image("by-buildx") }),
         {
           ...{ name: "buildctl build", ours: false, compared: true, note: "by a BuildKit that runs already" },
           ...{ argv: buildctl("by-hand"), env: { ...env, ...buildkit.env } },
@@ -97,26 +98,4 @@ export function startOnce(buildkitd: string, root: string, argv: readonly string
 export async function removeRoot(root: string): Promise<void> {
   await runChecked("rm", ["-rf", root, `${root}.sock`], { env: { PATH: process.env["PATH"] } });
   await mkdir(root);
-}
-
-/** With the daemon's own BuildKit, which is what `docker buildx` takes by itself. */
-async function byBuildx(
-  docker: Docker,
-  buildx: string,
-  { app, image, directory }: { app: string; image: string; directory: string },
-): Promise<BuildContender> {
-  const plugins = join(docker.env["DOCKER_CONFIG"] ?? directory, "cli-plugins");
-  await mkdir(plugins, { recursive: true });
-  await symlink(buildx, join(plugins, "docker-buildx"));
-  const env = { ...docker.env, PATH: process.env["PATH"], HOME: directory };
-  const args = ["--progress=plain", "--network=host", "--push", "--tag", image, app];
-  return {
-    ...{ name: "docker buildx build", ours: false, compared: true, env },
-    note: "by the Docker daemon that runs already, without provenance",
-    argv: ["docker", "buildx", "build", ...args],
-    before: async () => {
-      await runChecked("docker", ["buildx", "prune", "--all", "--force"], { env, timeoutMs: 120_000 });
-      await runChecked("docker", ["image", "prune", "--all", "--force"], { env, timeoutMs: 120_000 });
-    },
-  };
 }

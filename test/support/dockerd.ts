@@ -30,10 +30,11 @@ export interface Asked {
  * A Docker daemon of the test's own: socket, images, pid file and containerd are under a temporary folder, and it
  * touches neither the machine's networks nor its packet filter. Needs root.
  * @param room all that its images and containers may take, as in `1g`; as much as there is unless told
+ * @param runtime what starts its containers, in the place of runc: an absolute path
  */
 export async function startDockerd(
   programs: { dockerd: string; docker: string },
-  { room }: { room?: string | undefined } = {},
+  { room, runtime }: { room?: string | undefined; runtime?: string | undefined } = {},
 ): Promise<Docker> {
   const directory = await mkdtemp(join(tmpdir(), "gp-docker-"));
   const at = (name: string): string => join(directory, name);
@@ -57,7 +58,8 @@ export async function startDockerd(
     await runChecked("mount", ["-t", "tmpfs", "-o", `size=${room}`, "tmpfs", at("data")], { env });
   }
   // The machine's own settings are not for this one.
-  await writeFile(at("daemon.json"), "{}");
+  const settings = runtime === undefined ? {} : { "default-runtime": "given", runtimes: { given: { path: runtime } } };
+  await writeFile(at("daemon.json"), JSON.stringify(settings));
   const daemon = startProgram(
     programs.dockerd,
     [

@@ -288,6 +288,8 @@ test.each<[string, Language, Files, number, string]>([
   ["Go's program alone", "go", { "main.go": "package main" }, 0, ""],
   ["modules of go.work", "go", { "go.work": "use ./a" }, 0, ""],
   ["Go's file of another name", "go", { "server.go": "package main" }, 100, "Run `go mod init NAME`"],
+  ["Go's packages by dep", "go", { "main.go": "", "Gopkg.lock": "" }, 100, "this platform has no dep"],
+  ["the same beside a go.mod", "go", { "go.mod": "", "Gopkg.lock": "" }, 0, ""],
   ["Scala", "java", { "build.sbt": "" }, 100, "this platform has no sbt"],
   ["Clojure", "java", { "project.clj": "" }, 100, "this platform has no Leiningen"],
   ["the same beside a POM", "java", { "pom.xml": "", "deps.edn": "" }, 0, ""],

@@ -147,8 +147,8 @@ function listFound(survey: Survey): string[] {
     ),
     ...(maven?.outerParent === undefined ? [] : [`pom.xml: parent ${maven.outerParent}`]),
     ...(maven?.plugins ?? []).map(
-      ({ artifactId, version, profile, isManaged, place }) =>
-        `${place.file}:${place.line}: plugin ${artifactId}${version === undefined ? "" : ` ${version}`}${isManaged ? ", managed" : ""}${profile === undefined ? "" : `, in the profile ${profile}`}`,
+      ({ artifactId, version, profile, isManaged, skipped, place }) =>
+        `${place.file}:${place.line}: plugin ${artifactId}${version === undefined ? "" : ` ${version}`}${isManaged ? ", managed" : ""}${profile === undefined ? "" : `, in the profile ${profile}`}${skipped === undefined ? "" : `, told to skip its work at ${skipped.file}:${skipped.line}`}`,
     ),
     ...(maven?.modules ?? []).map((module) => `pom.xml: module ${module}`),
     ...(gradle?.plugins ?? []).map(

@@ -98,7 +98,7 @@ export function planStrategy(rules: BuildRules, request: StrategyRequest, detect
   if (isOpen && survey.unread.length > 0) throw unreadApplication(survey.unread, request.context);
   const { left, passedOver } = isNamed ? { left: candidates, passedOver: [] } : passOver(rules, candidates, survey);
   const choice = chooseStrategy(wishes, left);
-  if ("kind" in choice) throw refuseStrategy(rules, choice, request);
+  if ("kind" in choice) throw refuseStrategy(rules, choice, request, survey);
   const strategy = findStrategy(choice.strategy);
   const { builders } = rules.build;
   const builder =
@@ -238,6 +238,7 @@ function refuseStrategy(
   { name, build }: BuildRules,
   { kind, strategies, places }: NoChoice,
   request: StrategyRequest,
+  survey: Survey,
 ): PolicyViolation {
   const allowed = build.strategies.join(", ") || "it allows none";
   if (kind === "not-allowed") {
@@ -251,14 +252,16 @@ function refuseStrategy(
     );
   }
   const asked = places.map(({ file, line }) => `${file}:${line}`).join(", ");
+  const idle = build.strategies.flatMap((each) => findStrategy(each).findIdle?.(survey) ?? []);
+  const remark = idle.map(({ file, line, message }) => `; ${file}:${line}: ${message}`).join("");
   return new PolicyViolation(
-    `the application asks for the strategy ${strategies.join(" or ")} (${asked}), and policy '${name}' allows: ${allowed}`,
+    `the application asks for the strategy ${strategies.join(" or ")} (${asked}), and policy '${name}' allows: ${allowed}${remark}`,
     {
       code: "build-strategy-not-allowed",
       rule: "build.strategy",
       wayOut:
         "Add what one of those is detected by (for buildpacks a package.json, pom.xml, go.mod or project.toml), name one by the input 'strategy', or have the strategy added to the policy's build.strategies.",
-      places: places.map((place) => placeIn(request.context, place)),
+      places: [...places, ...idle].map((place) => placeIn(request.context, place)),
     },
   );
 }

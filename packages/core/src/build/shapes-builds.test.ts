@@ -1,4 +1,4 @@
-import { explainShape, type Shape } from "@goldenpath/testing/survey";
+import { explainShape, rulesWith, type Shape } from "@goldenpath/testing/survey";
 import { describe, expect, test } from "vitest";
 
 /** Builds of Maven and Gradle whose plugins are not where they are used. */
@@ -87,6 +87,22 @@ describe("a plugin that is told to do nothing", () => {
     ["beside another", plugins(jib + skip("true"), springBoot), "spring-boot"],
   ])("%s speaks for no strategy", async (_name, inner, strategy) => {
     expect(await chosenOf({ "pom.xml": pom(inner) })).toBe(strategy);
+  });
+
+  test.each<[string, string, string]>([
+    ["at its line", plugins(jib + skip("true")), ":1: jib-maven-plugin is told to skip its work"],
+    [
+      "by its property",
+      `<properties><jib.skip>true</jib.skip></properties>${plugins(jib)}`,
+      ":1: jib-maven-plugin is told to skip its work by the property jib.skip",
+    ],
+  ])("is named %s where its strategy is the only one that the policy allows", async (_name, inner, words) => {
+    const rules = rulesWith({ strategies: ["jib"] });
+    const { error } = await explainShape({ "pom.xml": pom(inner) }, { rules });
+    const message = expect.stringContaining(`allows: jib; pom.xml${words}`) as string;
+    expect(error).toMatchObject({ code: "build-strategy-not-allowed", message });
+    const running = inner.replaceAll(">true<", ">false<");
+    expect((await explainShape({ "pom.xml": pom(running) }, { rules })).explanation.chosen?.strategy).toBe("jib");
   });
 
   test("is no program of a module, whatever the module above says", async () => {

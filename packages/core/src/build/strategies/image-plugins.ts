@@ -5,7 +5,12 @@ import type { MavenPlugin, MavenProject, Survey, XmlElement } from "../survey/su
 export interface ImagePlugin {
   /** For people. */
   title: string;
-  maven: { groupId: string; artifactId: string };
+  maven: {
+    groupId: string;
+    artifactId: string;
+    /** The property that keeps it from its work where it is `true`. */
+    skip: string;
+  };
   gradle: string;
 }
 
@@ -13,9 +18,30 @@ export interface ImagePlugin {
 export function describePlugin({ maven, gradle }: Survey, plugin: ImagePlugin): string[] {
   const clause = ({ file }: SourcePlace, version: string | undefined): string =>
     `${file.split("/").at(-1) ?? file} (${plugin.title}${version === undefined ? "" : ` ${version}`})`;
-  const ofMaven = listMavenPlugins(maven, plugin).find(({ runs }) => runs);
+  const ofMaven = isSkippedByProperty(maven, plugin)
+    ? undefined
+    : listMavenPlugins(maven, plugin).find(({ runs }) => runs);
   const ofGradle = gradle?.plugins.find(({ id }) => id === plugin.gradle);
   return [ofMaven, ofGradle].flatMap((each) => (each === undefined ? [] : [clause(each.place, each.version)]));
+}
+
+/**
+ * Where the application's build has the plugin and tells it to skip its work, or a parent of it does: it speaks for
+ * nothing then, and whoever put it there wonders why.
+ */
+export function findSkip({ maven }: Pick<Survey, "maven">, plugin: ImagePlugin): SourcePlace | undefined {
+  const plugins = listMavenPlugins(maven, plugin);
+  const { skipped } = plugins.find((each) => each.skipped !== undefined) ?? {};
+  const running = isSkippedByProperty(maven, plugin) ? plugins.find(({ runs }) => runs) : undefined;
+  const { artifactId, skip } = plugin.maven;
+  return (
+    skipped ??
+    (running && { ...running.place, message: `${artifactId} is told to skip its work by the property ${skip}` })
+  );
+}
+
+function isSkippedByProperty(maven: MavenProject | undefined, { maven: { skip } }: ImagePlugin): boolean {
+  return maven?.properties[skip] === "true";
 }
 
 export function listMavenPlugins(maven: MavenProject | undefined, { maven: names }: ImagePlugin): MavenPlugin[] {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { name } from "../../policy/schema-text.ts";
-import { describePlugin, type ImagePlugin } from "./image-plugins.ts";
+import { describePlugin, findSkip, type ImagePlugin } from "./image-plugins.ts";
 import { type BuildStrategy, isMarked, judgeBuilders, listBuildersOnBase } from "./strategy.ts";
 
 const builderSchema = z.strictObject({
@@ -24,7 +24,7 @@ export interface JibPlan {
 
 export const jibPlugin: ImagePlugin = {
   title: "jib",
-  maven: { groupId: "com.google.cloud.tools", artifactId: "jib-maven-plugin" },
+  maven: { groupId: "com.google.cloud.tools", artifactId: "jib-maven-plugin", skip: "jib.skip" },
   gradle: "com.google.cloud.tools.jib",
 };
 
@@ -37,6 +37,7 @@ export const jib = {
   engines: ["maven", "gradle"],
   evidence: "plugin",
   detect: (survey) => describePlugin(survey, jibPlugin),
+  findIdle: (survey) => findSkip(survey, jibPlugin),
   plan: ({ plugin }) => ({ jibPlugin: plugin }),
   prove: (image, policy) => ({
     builders: listBuildersOnBase(image, policy.builders).map((builder) => builder.name),

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { builderApproval } from "../../policy/approval-section.ts";
 import { approvedDay, day, digestText, name, repositoryText } from "../../policy/schema-text.ts";
 import { isExportedTo, judgeBuilderImages, listBuilderImages, pinBuilderImages } from "./builder-images.ts";
-import { describePlugin, type ImagePlugin } from "./image-plugins.ts";
+import { describePlugin, findSkip, type ImagePlugin } from "./image-plugins.ts";
 import { type BuildStrategy, isMarked, listBuildersOnBase } from "./strategy.ts";
 
 const builderSchema = z.strictObject({
@@ -33,7 +33,11 @@ export interface SpringBootPlan {
 
 export const springBootPlugin: ImagePlugin = {
   title: "Spring Boot",
-  maven: { groupId: "org.springframework.boot", artifactId: "spring-boot-maven-plugin" },
+  maven: {
+    groupId: "org.springframework.boot",
+    artifactId: "spring-boot-maven-plugin",
+    skip: "spring-boot.build-image.skip",
+  },
   gradle: "org.springframework.boot",
 };
 
@@ -47,6 +51,7 @@ export const springBoot = {
   evidence: "plugin",
   hasDaemon: true,
   detect: (survey) => describePlugin(survey, springBootPlugin),
+  findIdle: (survey) => findSkip(survey, springBootPlugin),
   plan: (builder) => ({ springBootBuilder: newestImage(builder) }),
   prove: (image, policy) => {
     const builders = listBuildersOnBase(image, policy.builders);

@@ -1,3 +1,4 @@
+import type { SourcePlace } from "@goldenpath/foundation/errors";
 import type { Rule } from "@goldenpath/foundation/rules";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageConfig } from "@goldenpath/registry-client/oci/manifest";
@@ -90,6 +91,8 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
    * Empty: nothing does.
    */
   detect(survey: Survey): string[];
+  /** Where what would speak for it is told to do nothing. */
+  findIdle?(survey: Survey): SourcePlace | undefined;
   /**
    * Whether strangers' code runs only where the root is an image that the policy governs: `container` in
    * `build.isolation`. Without it, it runs on the host.

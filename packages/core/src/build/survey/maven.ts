@@ -1,3 +1,4 @@
+import type { SourcePlace } from "@goldenpath/foundation/errors";
 import { trimEnd } from "@goldenpath/foundation/text/clean";
 import type { MavenPlugin, MavenProject, XmlElement } from "./survey.ts";
 import { findChild, listChildren } from "./xml.ts";
@@ -176,16 +177,22 @@ function listPlugins(
  */
 function withRuns(plugins: readonly MavenPlugin[], properties: Readonly<Record<string, string>>): MavenPlugin[] {
   const nameOf = ({ groupId, artifactId }: MavenPlugin): string => `${groupId}:${artifactId}`;
-  const skips = new Map<string, string>();
+  const skips = new Map<string, SourcePlace | undefined>();
   for (const plugin of plugins.filter(({ profile }) => profile === undefined)) {
-    const text = findChild(plugin.element, "configuration", "skip")?.text;
-    if (text !== undefined && !skips.has(nameOf(plugin)))
-      skips.set(nameOf(plugin), replaceProperties(text, properties));
+    const skip = findChild(plugin.element, "configuration", "skip");
+    if (skip === undefined || skips.has(nameOf(plugin))) continue;
+    const place = {
+      file: plugin.place.file,
+      line: skip.line,
+      message: `${plugin.artifactId} is told to skip its work`,
+    };
+    skips.set(nameOf(plugin), replaceProperties(skip.text, properties) === "true" ? place : undefined);
   }
-  return plugins.map((plugin) => ({
-    ...plugin,
-    runs: !plugin.isManaged && plugin.profile === undefined && skips.get(nameOf(plugin)) !== "true",
-  }));
+  return plugins.map((plugin) => {
+    const isMeant = !plugin.isManaged && plugin.profile === undefined;
+    const skipped = isMeant ? skips.get(nameOf(plugin)) : undefined;
+    return { ...plugin, runs: isMeant && skipped === undefined, skipped };
+  });
 }
 
 /** A plugin without a version has that of its `pluginManagement`. */

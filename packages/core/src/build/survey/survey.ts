@@ -86,6 +86,8 @@ export interface MavenPlugin {
   isManaged: boolean;
   /** Neither managed alone, nor in a profile that has to be on for it, nor told to skip. */
   runs: boolean;
+  /** Where its configuration tells it to skip its work, where that is what keeps it from running. */
+  skipped?: SourcePlace | undefined;
   /** All of `<plugin>`, its `configuration` and `executions` among it. */
   element: XmlElement;
   place: SourcePlace;

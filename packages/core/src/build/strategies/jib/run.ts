@@ -14,7 +14,7 @@ import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
 import { placeInCheckout, surveyOf } from "../../source.ts";
 import type { Survey } from "../../survey/survey.ts";
 import type { Workspace } from "../../workspace.ts";
-import { describePlugin, findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
+import { describePlugin, findSettings, findSkip, formatPlace, listMavenPlugins } from "../image-plugins.ts";
 import { type JibPlan, jibPlugin } from "../jib.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 
@@ -46,11 +46,13 @@ function requireUsable({ plan, source, options, context }: Job, tool: BuildTool)
   const plugins = listMavenPlugins(survey.maven, jibPlugin);
   // Before all else: one that is told to skip speaks for nothing, and is there all the same.
   const skipped = findSettings(plugins, ["skip"]).filter(({ text }) => text !== "false");
-  if (skipped.length > 0) {
-    const places = skipped.map(({ place }) => placeInCheckout(source, context)(place));
+  const idle = skipped.length === 0 ? findSkip(survey, jibPlugin) : undefined;
+  if (skipped.length > 0 || idle !== undefined) {
+    const found = [...skipped.map(({ place }) => place), ...(idle === undefined ? [] : [idle])];
+    const places = found.map(placeInCheckout(source, context));
     throw new UserError(`${places.map(formatPlace).join(", ")}: jib's plugin is told to skip its work`, {
       ...{ code: "java-settings-refused", places },
-      wayOut: "Remove <skip>, or set it by a property that is false here.",
+      wayOut: "Remove <skip> or the property jib.skip, or have it false here.",
     });
   }
   if (describePlugin(survey, jibPlugin).length === 0 && !mayComeFromElsewhere(survey, tool)) {

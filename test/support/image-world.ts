@@ -43,7 +43,11 @@ export function provenanceOf({ id = ci.id, type = ci.type, repository = "https:/
   };
 }
 
-export async function openImageWorld(tools: PathWorldOptions["tools"]): Promise<ImageWorld> {
+/** @param askLevel the registry's host → what is asked of the pipeline's builds besides, as YAML: `, level: { … }` */
+export async function openImageWorld(
+  tools: PathWorldOptions["tools"],
+  askLevel = (_host: string): string => "",
+): Promise<ImageWorld> {
   const world = await openPathWorld({ tools });
   const made = await Promise.all(
     originSigners.map(async (name) => {
@@ -62,7 +66,7 @@ export async function openImageWorld(tools: PathWorldOptions["tools"]): Promise<
     sources: `    - { repository: "https://github.com/acme/*", refs: [refs/heads/main], to: ["${world.server.host}/vetted/{name}"] }
     - { repository: "oci://${formatRepository(vendor)}", to: ["${world.server.host}/vetted/redis"] }
 `,
-    builders: `    - { kind: image, name: old, provenance: { signers: [pipeline], builders: ["${ci.id}"], buildTypes: ["${ci.type}"] } }
+    builders: `    - { kind: image, name: old, provenance: { signers: [pipeline], builders: ["${ci.id}"], buildTypes: ["${ci.type}"]${askLevel(world.server.host)} } }
     - { kind: image, name: vendors, import: { signers: [importer] } }
 `,
   });

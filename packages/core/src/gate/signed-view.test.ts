@@ -23,7 +23,7 @@ describe("what was collected for a digest", () => {
   });
 });
 
-test("a strategy is shown what is signed of the image and of all that runs of it, each once, and nothing that has ended", () => {
+test("a strategy is shown what is signed of the image and of all that runs of it, each once, and what has ended apart", () => {
   const child = digestOf("a child");
   const of = (digest: typeof image) => summary("scan", "scan", [], { image: { repository, digest, children: [] } });
   const [root, part, ended] = [of(image), of(child), of(image)];
@@ -33,7 +33,7 @@ test("a strategy is shown what is signed of the image and of all that runs of it
     [other, { statements: [of(other)], lapsed: [], rejected }],
   ]);
   const children = [image, child];
-  const seen = { repository, digest: image, children, statements: [root, part], now };
+  const seen = { repository, digest: image, children, statements: [root, part], lapsed: [ended], now };
   expect(viewSigned({ evidence, now, image: { repository, digest: image, children, layers: new Map() } })).toEqual(
     seen,
   );

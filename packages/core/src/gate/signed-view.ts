@@ -22,6 +22,7 @@ export function evidenceAbout(facts: Pick<GateFacts, "evidence">, digest: Digest
 /** The same for the image and all that runs of it, for strategies whose builds rest on what others have signed. */
 export function viewSigned(facts: Pick<GateFacts, "evidence" | "image" | "now">): SignedView {
   const { repository, digest, children } = facts.image;
-  const statements = [...new Set([digest, ...children])].flatMap((each) => evidenceAbout(facts, each).statements);
-  return { repository, digest, children, statements, now: facts.now };
+  const about = [...new Set([digest, ...children])].map((each) => evidenceAbout(facts, each));
+  const [statements, lapsed] = [about.flatMap((each) => each.statements), about.flatMap((each) => each.lapsed)];
+  return { repository, digest, children, statements, lapsed, now: facts.now };
 }

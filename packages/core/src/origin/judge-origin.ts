@@ -4,7 +4,9 @@ import { matchesWorkflow } from "../gate/match-source.ts";
 import { isDayOver } from "../policy/day.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { findDifferences } from "../signing/run-differences.ts";
+import type { LevelRule } from "./build-level.ts";
 import type { OriginSource } from "./git-commits.ts";
+import { type JudgedLevel, judgeLevel, type LeveledBuild } from "./judge-level.ts";
 import { readBuildKitProvenance } from "./read-buildkit.ts";
 import { type ForeignProvenance, foreignTypes, githubBuildType, readForeignProvenance } from "./read-foreign.ts";
 import { readImport } from "./read-import.ts";
@@ -14,13 +16,26 @@ import { slsaGeneratorType } from "./read-slsa-v02.ts";
 export interface OriginRule {
   name: string;
   /** Provenances of a build that is not of the path. */
-  provenance?: { signers: readonly string[]; builders: readonly string[]; buildTypes: readonly string[] } | undefined;
+  provenance?:
+    | {
+        signers: readonly string[];
+        builders: readonly string[];
+        buildTypes: readonly string[];
+        level?: LevelRule | undefined;
+      }
+    | undefined;
   /** What the platform imports. */
   import?: { signers: readonly string[] } | undefined;
 }
 
-/** What a statement is, in messages and among the materials of a provenance. */
+/** What says where an image comes from, in messages and among the materials of a provenance. */
 export type OriginKind = "provenance" | "import";
+
+/** A statement that an origin rests on. A summary says nothing of it but the level. */
+export interface OriginRest {
+  kind: OriginKind | "verification-summary";
+  bundle: Digest;
+}
 
 /** Where an image comes from, by the word of those that the policy names. */
 export interface FoundOrigin {
@@ -28,7 +43,7 @@ export interface FoundOrigin {
   /** Names of the builders that take it. */
   builders: string[];
   /** The statements that this rests on, by the blobs that hold them. */
-  rests: { kind: OriginKind; bundle: Digest }[];
+  rests: OriginRest[];
 }
 
 export interface OriginObjection {
@@ -39,8 +54,9 @@ export interface OriginObjection {
 
 interface Accepted {
   subject: Digest;
-  kind: OriginKind;
   bundle: Digest;
+  /** That statement, and what it counts by. */
+  rests: OriginRest[];
   builders: string[];
   source: OriginSource;
   /** By which the newest is told. */
@@ -83,7 +99,7 @@ export function findOrigin(
     return { objections: [{ problem: explainDifferentChildren }] };
   const builders = first.builders.filter((name) => covering.every((each) => each.builders.includes(name)));
   if (builders.length === 0) return { objections: [{ problem: "no builder of the policy takes all of its children" }] };
-  const rests = new Map(covering.map(({ kind, bundle }) => [bundle, { kind, bundle }]));
+  const rests = new Map(covering.flatMap((each) => each.rests).map((rest) => [rest.bundle, rest]));
   return { source: first.source, builders, rests: [...rests.values()] };
 }
 
@@ -135,14 +151,18 @@ function judgeStatement(
     rules.filter((rule) => rule[kind]?.signers.some((name) => signed.signers.includes(name)) === true);
   if (foreignTypes.includes(predicateType)) {
     const heeded = by("provenance");
-    return heeded.length === 0 ? [] : [judgeProvenance(signed, heeded)];
+    return heeded.length === 0 ? [] : [judgeProvenance(signed, view, heeded)];
   }
   if (predicateType !== predicateTypes.import) return [];
   const heeded = by("import");
   return heeded.length === 0 ? [] : [judgeImport(signed, view, heeded)];
 }
 
-function judgeProvenance(signed: SignedStatement, rules: readonly OriginRule[]): Accepted | OriginObjection {
+function judgeProvenance(
+  signed: SignedStatement,
+  view: SignedView,
+  rules: readonly OriginRule[],
+): Accepted | OriginObjection {
   const { subject, bundle } = signed;
   const who = `the provenance by '${signed.signers.join("', '")}'`;
   const read = signed.isInSignedManifest
@@ -162,10 +182,32 @@ function judgeProvenance(signed: SignedStatement, rules: readonly OriginRule[]):
   }
   const differences = compareWithCertificate(read, signed);
   if (differences.length > 0) return { problem: `${who} is not of the run that signed it: ${differences.join("; ")}` };
+  const leveled = holdToLevel(fitting, { subject, builderId }, view);
+  if ("problem" in leveled) return { problem: `the build of ${who} ${leveled.problem}` };
   const time = (finishedOn ?? signed.time)?.getTime() ?? 0;
-  const builders = fitting.map(({ name }) => name);
+  const rests: OriginRest[] = [{ kind: "provenance", bundle: bundle.digest }, ...leveled.rests];
   const whole = completeByCertificate(source, signed);
-  return { subject, kind: "provenance", bundle: bundle.digest, builders, source: whole, time };
+  return { subject, bundle: bundle.digest, rests, builders: leveled.builders, source: whole, time };
+}
+
+/** Which of the rules take a build by its level, and by what; or why none does. */
+function holdToLevel(
+  rules: readonly OriginRule[],
+  build: LeveledBuild,
+  view: SignedView,
+): { builders: string[]; rests: OriginRest[] } | { problem: string } {
+  const judged = rules.map(({ name, provenance }) => {
+    const level: JudgedLevel =
+      provenance?.level === undefined ? { rests: [] } : judgeLevel(provenance.level, build, view);
+    return { name, level };
+  });
+  const taking = judged.flatMap(({ name, level }) => ("rests" in level ? { name, rests: level.rests } : []));
+  if (taking.length === 0)
+    return { problem: judged.flatMap(({ level }) => ("problem" in level ? level.problem : [])).join("; it ") };
+  return {
+    builders: taking.map(({ name }) => name),
+    rests: taking.flatMap(({ rests }) => rests.map((bundle): OriginRest => ({ kind: "verification-summary", bundle }))),
+  };
 }
 
 /** What the run does not say of its source, the server that vouches for the run does: a pull request's is one of them. */
@@ -218,5 +260,6 @@ function judgeImport(
   if (isDayOver(until, view.now)) return { problem: `${who}, of ${uri}, held until ${until}`, isOver: true };
   const source = { repository: uri, version: digestHex(digest) };
   const builders = rules.map(({ name }) => name);
-  return { subject, kind: "import", bundle: bundle.digest, builders, source, time: importedOn.getTime() };
+  const rests: OriginRest[] = [{ kind: "import", bundle: bundle.digest }];
+  return { subject, bundle: bundle.digest, rests, builders, source, time: importedOn.getTime() };
 }

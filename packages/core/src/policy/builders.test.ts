@@ -66,3 +66,78 @@ test("a builder says its kind, or leaves it out as policies before there were ki
     { ...given, kind: "buildpacks" },
   ]);
 });
+
+describe("a least SLSA level", () => {
+  const verifiers = "[{ id: v, signers: [assessor], upTo: 3, resources: [oci://a.example/b], maxAge: 1d }]";
+  const withLevel = (level: string, builder = "https://ci.example/a") =>
+    sampleWith(
+      "    - name: node",
+      `    - kind: image
+      name: other
+      provenance: { signers: [assessor], builders: ["https://ci.example/*", ${builder}], level: ${level} }
+    - name: node`,
+    ).replace("bases:\n", `${assessor}bases:\n`);
+  const assessor = `  assessor:
+    publicKey: |
+      -----BEGIN PUBLIC KEY-----
+      MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAH
+      -----END PUBLIC KEY-----
+`;
+
+  test.each([
+    ["that nobody can have", "{ atLeast: 3 }", "level: has no builder and no verifier by whose word"],
+    [
+      "that its builder does not have",
+      "{ atLeast: 3, builders: [{ builder: https://ci.example/a, level: 2 }] }",
+      "level: has no builder and no verifier by whose word",
+    ],
+    [
+      "that its verifier may not vouch for",
+      `{ atLeast: 3, verifiers: ${verifiers.replace("upTo: 3", "upTo: 2")} }`,
+      "level: has no builder and no verifier by whose word",
+    ],
+    ["that there is not", `{ atLeast: 4, verifiers: ${verifiers} }`, "level.atLeast: "],
+    ["that says nothing", `{ atLeast: 0, verifiers: ${verifiers} }`, "level.atLeast: "],
+    ["in words", `{ atLeast: SLSA_BUILD_LEVEL_3, verifiers: ${verifiers} }`, "level.atLeast: expected a number"],
+    [
+      "of a builder that is not the entry's",
+      "{ atLeast: 3, builders: [{ builder: https://ci.example/b, level: 3 }] }",
+      "level.builders[0].builder: 'https://ci.example/b' is none of the entry's `builders`",
+    ],
+    [
+      "by a verifier who speaks for a stage",
+      `{ atLeast: 3, verifiers: ${verifiers.replace("assessor", "build")} }`,
+      "level.verifiers[0].signers[0]: 'build' speaks for a stage as well",
+    ],
+    [
+      "by a verifier who is no signer",
+      `{ atLeast: 3, verifiers: ${verifiers.replace("assessor", "nobody")} }`,
+      "level.verifiers[0].signers[0]: 'nobody' is no signer",
+    ],
+    [
+      "by a verifier of everything",
+      `{ atLeast: 3, verifiers: ${verifiers.replace("resources: [oci://a.example/b], ", "")} }`,
+      "level.verifiers[0].resources: is missing",
+    ],
+    [
+      "by one verifier twice",
+      `{ atLeast: 3, verifiers: ${verifiers.replace("}]", `}, ${verifiers.slice(1)}`)} }`,
+      "level: names a builder or a verifier twice",
+    ],
+    [
+      "for ever",
+      `{ atLeast: 3, verifiers: ${verifiers.replace(", maxAge: 1d", "")} }`,
+      "level.verifiers[0].maxAge: is missing",
+    ],
+  ])("%s is refused", (_what, level, message) => {
+    expect(refusalOf(withLevel(level)).message).toContain(`build.builders[0].provenance.${message}`);
+  });
+
+  test("that its builder has, or a verifier may vouch for, is taken", () => {
+    for (const level of [
+      "{ atLeast: 3, builders: [{ builder: https://ci.example/a, level: 3 }] }",
+      `{ atLeast: 3, verifiers: ${verifiers} }`,
+    ])
+      expect(parseText(withLevel(level)).build.builders[0]).toMatchObject({ provenance: { level: { atLeast: 3 } } });
+  });
+});

@@ -80,19 +80,24 @@ function checkApprovers(named: readonly string[], policy: Policy, path: readonly
 }
 
 /** Whoever says where images come from, and speaks for a stage as well, would attest his own word. */
-function checkOrigins(builder: Builder, { signers, environments }: Policy, path: PropertyKey[]): Inconsistency[] {
+function checkOrigins(builder: Builder, policy: Policy, path: PropertyKey[]): Inconsistency[] {
   if (!isImageBuilder(builder)) return [];
-  const stages = Object.values(environments);
-  return (["provenance", "import"] as const).flatMap((kind) =>
-    (builder[kind]?.signers ?? []).flatMap((signer, position) => {
-      const at = [...path, kind, "signers", position];
-      if (!Object.hasOwn(signers, signer)) return [unknown(at, signer, "signer", Object.keys(signers))];
-      const speaks = stages.some(
-        ({ promoter, requires }) => promoter === signer || requires.some((each) => each.signers.includes(signer)),
-      );
-      return speaks ? [{ path: at, message: `'${signer}' speaks for a stage as well` }] : [];
-    }),
-  );
+  const { provenance, import: imported } = builder;
+  const outsiders = (signers: readonly string[], at: PropertyKey[]): Inconsistency[] =>
+    signers.flatMap((signer, position) => checkOutsider(signer, [...at, "signers", position], policy));
+  const level = [...path, "provenance", "level"];
+  const { builders = [], level: { builders: leveled = [], verifiers = [] } = {} } = provenance ?? {};
+  const strangers = leveled.flatMap(({ builder: named }, index): Inconsistency[] => {
+    if (builders.includes(named)) return [];
+    const message = `'${named}' is none of the entry's \`builders\` (${builders.join(", ")})`;
+    return [{ path: [...level, "builders", index, "builder"], message }];
+  });
+  return [
+    ...outsiders(provenance?.signers ?? [], [...path, "provenance"]),
+    ...strangers,
+    ...verifiers.flatMap(({ signers }, index) => outsiders(signers, [...level, "verifiers", index])),
+    ...outsiders(imported?.signers ?? [], [...path, "import"]),
+  ];
 }
 
 /** Whether something of it grows old: images of its own, which were approved at some time. */

@@ -53,6 +53,7 @@ describe("the table's directions, each written a second time", () => {
         ...gates,
         "bases[].approval",
         "build.builders[].approval",
+        "build.builders[].provenance.level",
         "bases[].approval.score",
         "environments.*.requires",
         "images",
@@ -78,7 +79,8 @@ describe("the table's directions, each written a second time", () => {
     );
     const ofSboms = ["version", "identifier", "license", "hash", "supplier"].map((each) => `scan.sbom.${each}`);
     const ofScores = ["publisher", "updated", "open", "needless"].map((each) => `bases[].approval.score.${each}`);
-    expect(as("least").toSorted()).toEqual([...ofSboms, ...ofScores, "signers.*.from"].toSorted());
+    const levels = "build.builders[].provenance.level.atLeast";
+    expect(as("least").toSorted()).toEqual([...ofSboms, ...ofScores, levels, "signers.*.from"].toSorted());
   });
 
   test("it lets nothing in and shuts nothing out", () => {

@@ -34,8 +34,9 @@ export async function gatherSigned(
     collectEvidence(reader, repository, subject, policy.signers, { now, named: listNamed(image, subject) }),
   );
   const statements = collected.flatMap((each) => each.statements);
+  const lapsed = collected.flatMap((each) => each.lapsed);
   const rejected = collected.flatMap((each) => each.rejected);
-  return { repository, digest, children, statements, rejected, now };
+  return { repository, digest, children, statements, lapsed, rejected, now };
 }
 
 /** The attestations that an index names as being about one of its children. */

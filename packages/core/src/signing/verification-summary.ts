@@ -171,7 +171,7 @@ export interface VerificationSummary {
 }
 
 /** The `verifier.id` that a statement claims, when it is a verification summary. */
-export function summaryVerifierId(statement: Statement): string | undefined {
+export function summaryVerifierId(statement: Pick<Statement, "predicateType" | "predicate">): string | undefined {
   if (statement.predicateType !== predicateTypes.verificationSummary) return undefined;
   const verifier = statement.predicate["verifier"];
   const id = typeof verifier === "object" && verifier !== null && "id" in verifier ? verifier.id : undefined;

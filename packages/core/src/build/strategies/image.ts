@@ -1,9 +1,11 @@
 import { isDigest } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
+import { levelSection } from "../../origin/build-level.ts";
 import type { OriginSource } from "../../origin/git-commits.ts";
 import { findOrigin, type OriginObjection } from "../../origin/judge-origin.ts";
 import { githubBuildType } from "../../origin/read-foreign.ts";
 import { name, workflowPattern } from "../../policy/schema-text.ts";
+import { predicateTypes } from "../../signing/predicates.ts";
 import {
   type BuildStrategy,
   type JudgedBuild,
@@ -35,6 +37,9 @@ const builderSchema = z
           .describe(
             "The build types that it may have. Of another than GitHub's it is asked that it names one commit of one Git repository.",
           ),
+        level: levelSection
+          .optional()
+          .describe("The least SLSA Build level that its builds need. Default: none is asked for."),
       })
       .optional()
       .describe(
@@ -102,7 +107,11 @@ function judgeImage(build: JudgedBuild, policy: OwnPolicy<ImageBuilder>, signed?
   if (signed === undefined || statements.length === 0)
     return [{ problem: "the statement that says where the image comes from is not there", wayOut }];
   const rules = policy.builders.filter(({ name: called }) => build.builders.includes(called));
-  const found = findOrigin({ ...signed, statements }, rules);
+  // Of the level the newest word counts, and not the one that was the newest when it was attested.
+  const summaries = signed.statements.filter(
+    ({ statement }) => statement.predicateType === predicateTypes.verificationSummary,
+  );
+  const found = findOrigin({ ...signed, statements: [...statements, ...summaries] }, rules);
   if ("objections" in found) return found.objections.map(object);
   return compareWithSource(build, found.source);
 }

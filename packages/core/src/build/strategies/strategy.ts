@@ -160,6 +160,8 @@ export interface SignedStatement {
 export interface SignedView extends ImageId {
   children: readonly Digest[];
   statements: readonly SignedStatement[];
+  /** Of signers whose word has ended since, or whose signature no longer holds: no pass, and a failure still. */
+  lapsed?: readonly SignedStatement[];
   /** What counts for nothing, and why: for messages alone. */
   rejected?: readonly { subject: Digest; reason: string; claimedPredicateType?: string }[];
   now: Date;

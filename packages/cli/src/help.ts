@@ -143,7 +143,8 @@ const commandHelp = {
       Say where it would go, and set nothing.
 
   goldenpath base rebase IMAGE --to HOST/NAME:TAG --policy POLICY
-      Puts the layers of an image of one platform on another version of the base that they stand on, in the registry, without a build or a daemon.
+      Puts the layers of an image, of an index of each of its images, on another version of the base that they stand on, in the registry, without a build or a
+      daemon; labels of buildpacks and annotations go along.
       Exits 1, and pushes nothing, where the new version lacks something of the old one, or something else is against it (docs/rebase.md). The result is
       another image, without evidence.
   --onto DIGEST

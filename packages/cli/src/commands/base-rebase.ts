@@ -40,11 +40,10 @@ export async function rebase(text: string, given: RebaseOptions, output: Output)
   return rebased.refused.length === 0 ? exitCodes.pass : exitCodes.fail;
 }
 
-function renderRebased({ from, image, oldBase, newBase, refused, remarks }: Rebased): string {
+function renderRebased({ from, image, children, refused, remarks }: Rebased): string {
   const lines = [
     `image    ${from}`,
-    ...(oldBase === undefined ? [] : [`stood on ${oldBase}`]),
-    ...(newBase === undefined ? [] : [`to stand on ${newBase}`]),
+    ...children.map(({ platform, oldBase, newBase }) => `${platform}: stood on ${oldBase}, to stand on ${newBase}`),
     ...remarks.map((each) => `note: ${each}`),
     ...refused.map(({ problem, wayOut }) => `refused: ${problem}. ${wayOut}`),
     image === undefined

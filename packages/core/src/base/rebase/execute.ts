@@ -1,26 +1,26 @@
 import { UserError } from "@goldenpath/foundation/errors";
-import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
-import { formatPlatform, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatPlatform, type Manifest } from "@goldenpath/registry-client/oci/manifest";
 import {
   formatReference,
   formatRepository,
   parseRepository,
   type Reference,
 } from "@goldenpath/registry-client/oci/reference";
-import { type ChildFacts, fetchImageFacts } from "@goldenpath/registry-client/subject";
-import { planTarget } from "../../build/plan-target.ts";
+import { type ChildFacts, fetchImageFacts, type ImageFacts, readImageFacts } from "@goldenpath/registry-client/subject";
+import { type PlannedTarget, planTarget } from "../../build/plan-target.ts";
 import type { LayerContents } from "../../layers/contents.ts";
 import { buildTrees } from "../../layers/read.ts";
 import type { LoadedPolicy } from "../../policy/schema.ts";
-import { listWithdrawn } from "../../policy/withdrawals.ts";
 import { gatherPolicyBases } from "../approval/gather.ts";
-import { isHeld } from "../decide.ts";
 import { platformOf, readChildLayers } from "../gather.ts";
-import { type ApprovedBase, identifyBase, isSamePlatform } from "../identify.ts";
+import type { ApprovedBase } from "../identify.ts";
+import { chooseBases, isWithdrawn } from "./choose.ts";
+import { copyImage, pushImage, type RenderedImage, renderImage, renderIndex, setTag } from "./execute-push.ts";
 import { judgeRebase, type RebaseRefusal } from "./judge.ts";
-import { planRebase, type RebasePlan } from "./plan.ts";
+import { planRebase } from "./plan.ts";
+import { planIndex, type RebasedChild, type SharedBase } from "./plan-index.ts";
 
 export interface RebaseRequest {
   image: Reference;
@@ -38,18 +38,34 @@ export interface Rebased {
   from: string;
   /** HOST/NAME@sha256:… of the result; absent where nothing was pushed. */
   image?: string;
-  oldBase?: string;
-  newBase?: string;
+  /** What runs of it, as far as it was looked at before something was found against it. */
+  children: RebasedPart[];
   refused: RebaseRefusal[];
   remarks: string[];
 }
 
-type Bases = { old: ApprovedBase; next: ApprovedBase } | { refused: RebaseRefusal };
+/** One image that runs: HOST/NAME@sha256:… of the bases that it stood on and is to stand on. */
+export interface RebasedPart {
+  platform: string;
+  oldBase: string;
+  newBase: string;
+}
+
+/** What is to be done with one image that runs. */
+interface ChildPlan {
+  child: ChildFacts;
+  old: ApprovedBase;
+  next: ApprovedBase;
+  refused: RebaseRefusal[];
+  /** Undefined where it stands on the new base already, and where something is against it. */
+  rendered?: RenderedImage;
+}
 
 /**
- * Puts an image of one platform on another version of its base, from registry to registry: what it stands on is told by
- * its layers, what it may stand on by the policy. Nothing is pushed where something is against it. What is pushed goes by
- * digest first and has its tag last, so that running again is safe.
+ * Puts an image on another version of its base, from registry to registry: what it stands on is told by its layers, what
+ * it may stand on by the policy. Of an index each image is put on the base's image of its platform, and where something
+ * is against one of them, nothing is pushed. What is pushed goes by digest first and has its tag last, so that running
+ * again is safe.
  *
  * The result is another image, without any evidence.
  * @throws as {@link gatherPolicyBases}, {@link planTarget}, {@link readChildLayers}
@@ -60,73 +76,52 @@ export async function rebaseImage(
   request: RebaseRequest,
 ): Promise<Rebased> {
   const target = planTarget(loaded.policy, [request.to], "--to");
-  const found = await fetchImageFacts(client, request.image);
-  const [child] = found.children;
+  const root = await client.fetchManifest(request.image);
+  const found = await readImageFacts(client, request.image, root);
   const from = formatReference({ ...found.reference, tag: undefined });
-  const told: Rebased = { from, refused: [], remarks: target.remarks };
-  if (child === undefined || child.digest !== found.reference.digest) {
-    const wayOut = "Name one of its images by digest, and put the results together (detect-and-build, digests).";
-    return {
-      ...told,
-      refused: [{ problem: "it is an index of several images, and one is rebased at a time", wayOut }],
-    };
+  const told: Rebased = { from, children: [], refused: [], remarks: [...target.remarks] };
+  if ([found.reference, ...found.children].some(({ digest }) => isWithdrawn(loaded, digest))) {
+    const wayOut = "Build it again from its source, without what it was withdrawn for.";
+    return { ...told, refused: [{ problem: "the image was withdrawn", wayOut }] };
   }
-  const approved = await gatherPolicyBases(client, loaded, [platformOf(child)], request.now);
-  const bases = chooseBases(child, approved, loaded, request);
-  if ("refused" in bases) return { ...told, refused: [bases.refused] };
-  const { old, next } = bases;
-  const named = { ...told, oldBase: nameOf(old), newBase: nameOf(next) };
-  if (old.child === next.child) return { ...named, remarks: [...named.remarks, "it stands on that version already"] };
-  const [oldBase, newBase] = [await fetchBase(client, old), await fetchBase(client, next)];
-  const refused = await judge(client, request, { repository: found.reference, child, oldBase, newBase, next });
-  if (refused.length > 0 || request.isDryRun) return { ...named, refused };
-  const parts = { image: child, oldBase, newBase, newName: nameOf(next), newDigest: next.child };
-  const digest = await push(client, target, planRebase(parts), { child, from: found.reference, next });
-  return { ...named, image: `${formatRepository(target.repository)}@${digest}` };
+  const approved = await gatherPolicyBases(client, loaded, found.children.map(platformOf), request.now);
+  const plans: ChildPlan[] = [];
+  for (const child of found.children) {
+    const plan = await planChild(client, loaded, request, { found, child, approved });
+    const where = root.kind === "index" ? `${formatPlatform(child.platform)}: ` : "";
+    told.refused.push(...plan.refused.map(({ problem, wayOut }) => ({ problem: `${where}${problem}`, wayOut })));
+    if (!("old" in plan)) continue;
+    plans.push(plan);
+    const platform = formatPlatform(platformOf(child));
+    told.children.push({ platform, oldBase: nameOf(plan.old), newBase: nameOf(plan.next) });
+  }
+  if (told.refused.length > 0) return told;
+  if (plans.every(({ old, next }) => old.child === next.child))
+    return { ...told, remarks: [...told.remarks, "it stands on that version already"] };
+  if (found.attestations !== undefined && found.attestations.length > 0)
+    told.remarks.push("attestations in the index are about the old images, and are left out");
+  if (request.isDryRun) return told;
+  const digest = await push(client, target, { root, found, plans });
+  return { ...told, image: `${formatRepository(target.repository)}@${digest}` };
 }
 
 const nameOf = ({ image, child }: ApprovedBase): string => `${image}@${child}`;
 
-/** What the image stands on, and what it is to stand on: a version of the same base that still counts. */
-function chooseBases(
-  child: ChildFacts,
-  approved: readonly ApprovedBase[],
-  { inForce }: LoadedPolicy,
-  { onto, now }: RebaseRequest,
-): Bases {
-  const platform = platformOf(child);
-  const match = identifyBase({ platform, diffIds: child.config.rootfs.diff_ids }, approved);
-  const catalogue = "Look at what it stands on by goldenpath base of, and at the bases of the policy.";
-  if (match === undefined)
-    return { refused: { problem: "its first layers are those of no base of the policy", wayOut: catalogue } };
-  const [old] = match.bases;
-  if (match.bases.some(({ name }) => name !== old.name)) {
-    const names = [...new Set(match.bases.map(({ name }) => `'${name}'`))].join(" and ");
-    return { refused: { problem: `its first layers are those of more than one base: ${names}`, wayOut: catalogue } };
-  }
-  const withdrawn = inForce === undefined ? [] : listWithdrawn(inForce);
-  const isTakenBack = (digest: Digest): boolean =>
-    withdrawn.some(({ thing }) => thing.kind !== "signer" && thing.digest === digest);
-  if (isTakenBack(child.digest)) {
-    const wayOut = "Build it again from its source, without what it was withdrawn for.";
-    return { refused: { problem: "the image was withdrawn", wayOut } };
-  }
-  const counts = (base: ApprovedBase): boolean =>
-    isHeld(base, now) && !isTakenBack(base.digest) && !isTakenBack(base.child);
-  const versions = approved.filter(
-    (base) => base.name === old.name && base.image === old.image && isSamePlatform(base.platform, platform),
-  );
-  const next = versions.findLast(
-    (base) => counts(base) && (onto === undefined || [base.digest, base.child].includes(onto)),
-  );
-  if (next !== undefined) return { old, next };
-  const asked = onto === undefined ? "no version" : `${onto} is no version`;
-  return {
-    refused: {
-      problem: `${asked} of base '${old.name}' for ${formatPlatform(platform)} that is approved, not withdrawn and not over`,
-      wayOut: "Have the platform team approve a version (goldenpath base approve, or the policy's digests).",
-    },
-  };
+async function planChild(
+  client: RegistryClient,
+  loaded: LoadedPolicy,
+  request: RebaseRequest,
+  { found, child, approved }: { found: ImageFacts; child: ChildFacts; approved: readonly ApprovedBase[] },
+): Promise<ChildPlan | { refused: RebaseRefusal[] }> {
+  const bases = chooseBases(child, approved, loaded, request);
+  if ("refused" in bases) return { refused: [bases.refused] };
+  const { old, next } = bases;
+  if (old.child === next.child) return { child, old, next, refused: [] };
+  const [oldBase, newBase] = [await fetchBase(client, old), await fetchBase(client, next)];
+  const refused = await judge(client, request, { repository: found.reference, child, oldBase, newBase, next });
+  if (refused.length > 0) return { child, old, next, refused };
+  const plan = planRebase({ image: child, oldBase, newBase, newName: nameOf(next), newDigest: next.child });
+  return { child, old, next, refused, rendered: renderImage(plan, child) };
 }
 
 async function fetchBase(client: RegistryClient, base: ApprovedBase): Promise<ChildFacts> {
@@ -156,6 +151,8 @@ async function judge(client: RegistryClient, { signal }: RebaseRequest, found: F
     return [{ problem: `the layers of ${nameOf(next)} are not what its config says`, wayOut }];
   return judgeRebase({
     labels: child.config.config?.Labels ?? {},
+    topLayer: oldBase.config.rootfs.diff_ids.at(-1),
+    newLabels: newBase.config.config?.Labels ?? {},
     baseLayers: count,
     oldBase: trees.base,
     image: trees.image,
@@ -169,22 +166,37 @@ function putTogether(newBase: readonly LayerContents[], own: readonly LayerConte
   return { newBase: base, result: image, newLayers: newBase.length };
 }
 
-async function push(
-  client: RegistryClient,
-  { repository, tags: [tag] }: ReturnType<typeof planTarget>,
-  { config, manifest }: RebasePlan,
-  { child, from, next }: { child: ChildFacts; from: Reference; next: ApprovedBase },
-): Promise<Digest> {
-  const ofBase = new Set<string>(next.layers);
-  for (const layer of manifest.layers)
-    await client.copyBlob(ofBase.has(layer.digest) ? parseRepository(next.image) : from, repository, layer);
-  const text = Buffer.from(stringifyJson(config));
-  const described = { mediaType: child.manifest.config.mediaType, digest: digestOf(text), size: text.byteLength };
-  await client.pushBlob(repository, described, () => text);
-  const mediaType = child.manifest.mediaType ?? mediaTypes.ociManifest;
-  const bytes = Buffer.from(stringifyJson({ ...manifest, mediaType, config: described }));
-  const digest = await client.pushManifest(repository, bytes, mediaType);
-  const seen = await client.readTag(repository, tag.tag ?? "");
-  await client.setTag(repository, tag.tag ?? "", { bytes, mediaType, digest }, seen.digest, seen);
-  return digest;
+interface Planned {
+  root: Manifest;
+  found: ImageFacts;
+  plans: readonly ChildPlan[];
+}
+
+async function push(client: RegistryClient, target: PlannedTarget, { root, found, plans }: Planned): Promise<Digest> {
+  const { repository } = target;
+  const replaced = new Map<Digest, RebasedChild>();
+  for (const { child, next, rendered } of plans) {
+    const base = { name: nameOf(next), digest: next.child };
+    if (rendered === undefined) await copyImage(client, found.reference, repository, child.digest);
+    else await pushImage(client, repository, rendered, { from: found.reference, next });
+    replaced.set(child.digest, { ...(rendered ?? { ...child.descriptor, system: child.config }), base });
+  }
+  const [only] = plans;
+  if (root.kind === "image") {
+    if (only?.rendered === undefined) throw new TypeError(`${root.digest} was not rebased`);
+    await setTag(client, target, only.rendered);
+    return only.rendered.digest;
+  }
+  const index = renderIndex(planIndex(root.manifest, replaced, shareBase(plans)), root.mediaType);
+  await client.pushManifest(repository, index.bytes, index.mediaType);
+  await setTag(client, target, index);
+  return index.digest;
+}
+
+/** As the policy approves it: one digest for all of its platforms. */
+function shareBase(plans: readonly ChildPlan[]): SharedBase {
+  const [first] = plans;
+  if (first === undefined || plans.some(({ next }) => next.digest !== first.next.digest)) return undefined;
+  const { image, digest } = first.next;
+  return { name: `${image}@${digest}`, digest };
 }

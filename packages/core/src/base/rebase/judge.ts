@@ -1,8 +1,9 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { compareTrees } from "../../layers/changes.ts";
 import { formatName, formatPath } from "../../layers/tar.ts";
 import { type FileTree, findNode, resolvePath, type TreeFile } from "../../layers/tree.ts";
-import { lifecycleLabel } from "../label.ts";
 import { comparePackages, readPackages } from "../packages.ts";
+import { judgeBuildpacks } from "./buildpacks.ts";
 
 /** Why an image can't be put on another base, and what to do instead. */
 export interface RebaseRefusal {
@@ -12,6 +13,10 @@ export interface RebaseRefusal {
 
 export interface RebaseFacts {
   labels: Readonly<Record<string, string>>;
+  /** The last layer of the old base, unpacked. */
+  topLayer: Digest | undefined;
+  /** Of the new base. */
+  newLabels: Readonly<Record<string, string>>;
   /** So many of the image's layers, the lowest, are the old base's, and so many of the result's the new one's. */
   baseLayers: number;
   newLayers: number;
@@ -36,20 +41,15 @@ const rebuild = "Rebuild the image on the new base from its source.";
  * refuses.
  */
 export function judgeRebase(facts: RebaseFacts): RebaseRefusal[] {
-  const { labels } = facts;
+  const { labels, topLayer, newLabels } = facts;
   const refused: RebaseRefusal[] = [];
-  if (Object.hasOwn(labels, lifecycleLabel)) {
-    refused.push({
-      problem: `it was made by Cloud Native Buildpacks (label ${lifecycleLabel}), whose metadata have to change with the base`,
-      wayOut: "Rebase it by `pack rebase --run-image`, or build it again.",
-    });
-  }
   if (labels[rebasableLabel]?.trim().toLowerCase() === "false") {
     refused.push({
       problem: `its label ${rebasableLabel} says that it can't stand on another base: an extension has changed the one that it was built on`,
       wayOut: rebuild,
     });
   }
+  refused.push(...judgeBuildpacks(labels, { topLayer }, newLabels).map((problem) => ({ problem, wayOut: rebuild })));
   return [...refused, ...judgeRelease(facts), ...judgePackages(facts), ...judgeLayers(facts)];
 }
 

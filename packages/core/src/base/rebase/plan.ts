@@ -6,6 +6,7 @@ import {
   type ImageManifest,
   mediaTypes,
 } from "@goldenpath/registry-client/oci/manifest";
+import { planBuildpacksLabels, type RunImage } from "./buildpacks.ts";
 
 /** An image of one platform, as far as a rebase puts it together. */
 export interface RebasePart {
@@ -32,6 +33,27 @@ export interface RebasePlan {
 const baseName = "org.opencontainers.image.base.name";
 const baseDigest = "org.opencontainers.image.base.digest";
 
+/** What annotations, and labels of the same names, say of a base. */
+export function nameBase(name: string, digest: Digest): Record<string, string> {
+  return { [baseName]: name, [baseDigest]: digest };
+}
+
+/** With the base in the place of the old one, where something is said of one. */
+export function replaceNamed(
+  said: Readonly<Record<string, string>>,
+  base: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return { ...said, ...Object.fromEntries(Object.entries(base).filter(([key]) => Object.hasOwn(said, key))) };
+}
+
+function planLabels(
+  labels: Readonly<Record<string, string>>,
+  base: Readonly<Record<string, string>>,
+  next: RunImage,
+): Record<string, string> {
+  return replaceNamed(planBuildpacksLabels(labels, next), base);
+}
+
 /**
  * The image with the new base's layers in the place of the old one's. As `crane rebase` does it: what a container starts
  * with (environment, user, entry point, labels) stays the application's, operating system and architecture are the
@@ -48,17 +70,18 @@ export function planRebase({ image, oldBase, newBase, newName, newDigest }: Reba
       newBase.config[key] === undefined ? [] : [[key, newBase.config[key]]],
     ),
   );
-  const base = { [baseName]: newName, [baseDigest]: newDigest };
-  const labels = image.config.config?.Labels ?? {};
-  const told = Object.entries(base).filter(([key]) => Object.hasOwn(labels, key));
+  const base = nameBase(newName, newDigest);
+  const labels = planLabels(image.config.config?.Labels ?? {}, base, {
+    name: newName,
+    topLayer: newBase.config.rootfs.diff_ids.at(-1),
+    labels: newBase.config.config?.Labels ?? {},
+  });
   const config: ImageConfig = {
     ...kept,
     ...system,
     os: newBase.config.os,
     architecture: newBase.config.architecture,
-    ...(told.length === 0
-      ? {}
-      : { config: { ...image.config.config, Labels: { ...labels, ...Object.fromEntries(told) } } }),
+    ...(image.config.config?.Labels == null ? {} : { config: { ...image.config.config, Labels: labels } }),
     rootfs: {
       ...image.config.rootfs,
       diff_ids: [...newBase.config.rootfs.diff_ids, ...image.config.rootfs.diff_ids.slice(count)],

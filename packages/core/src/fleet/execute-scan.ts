@@ -17,7 +17,8 @@ import {
 import { isSignerNamed } from "../signing/schemes/find.ts";
 import type { Signer } from "../signing/types.ts";
 import { signedImage, wholeImage } from "../verbs/attachments.ts";
-import type { ScanOne, ScanShared } from "../verbs/scan.ts";
+import type { ScanOne } from "../verbs/scan.ts";
+import type { ScanShared } from "../verbs/scan-image.ts";
 import { placeHit } from "./execute-find.ts";
 import { type FleetFailure, nameImage } from "./facts.ts";
 import { nobody } from "./find-report.ts";

@@ -1,7 +1,14 @@
 import { readFile } from "node:fs/promises";
+import type { Sbom } from "@goldenpath/core/scan/catalog";
+import { attachStatement } from "@goldenpath/core/signing/attach";
+import { predicateTypes } from "@goldenpath/core/signing/predicates";
+import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
+import { makeKey, type StageKey } from "@goldenpath/testing/signers";
 import { beforeAll, describe, expect, test } from "vitest";
 import {
   attest,
+  client,
   debianRelease,
   dpkgStanza,
   libcVersions,
@@ -139,6 +146,78 @@ describe("an update of the base's package closes its findings", () => {
       verdict: "pass",
       found: [],
     });
+  });
+});
+
+describe("the SBOM that a base's approvers signed", () => {
+  let keys: Record<"approver" | "other", StageKey>;
+  let base: Descriptor;
+  let reference = "";
+  let sbom: Sbom;
+  beforeAll(async () => {
+    keys = { approver: await makeKey(), other: await makeKey() };
+    const pushed = await pushImage([{ ...baseFiles, "srv/approved": "1" }], { name: "bases/golden" });
+    base = pushed.descriptor;
+    sbom = JSON.parse(await readFile((await scan(pushed.reference)).outputs["sbom"] ?? "", "utf8"));
+    const image = await pushImage([
+      { ...baseFiles, "srv/approved": "1" },
+      { "var/lib/dpkg/status": status(mended), "srv/on": "1" },
+    ]);
+    reference = image.reference;
+    await attest(reference);
+  });
+
+  async function sign(document: Sbom, by: StageKey): Promise<void> {
+    const repository = { registry: registry.host, name: "bases/golden" };
+    const statement = buildStatement(buildSubjects(repository, [base.digest]), predicateTypes.cyclonedx, document);
+    await attachStatement(client, { repository, image: base, children: [] }, statement, by.signer, new Date());
+  }
+
+  const withoutLibc = (): Sbom => ({
+    ...sbom,
+    components: (sbom["components"] as { name: string }[]).filter(({ name }) => name !== "libc6"),
+  });
+
+  async function rescan() {
+    registry.requests.length = 0;
+    const outcome = await scan(reference, {
+      policy: {
+        ...{ bases: [base.digest], approvers: ["approver"] },
+        signers: { approver: keys.approver.publicKeyPem, other: keys.other.publicKeyPem },
+      },
+    });
+    const manifest = await client.fetchManifest({ registry: registry.host, name: "bases/golden", digest: base.digest });
+    const layers = manifest.kind === "image" ? manifest.manifest.layers.map(({ digest }) => digest) : [];
+    const pulled = registry.requests.filter(
+      ({ method, path }) => method === "GET" && layers.some((digest) => path === `/v2/bases/golden/blobs/${digest}`),
+    ).length;
+    return { ...tell(outcome), pulled, notes: outcome.result.notes };
+  }
+
+  // In this order: what is signed stays there.
+  test.each<[what: string, put: () => Promise<void>]>([
+    ["where there is none", async () => undefined],
+    ["by another signer of the policy", () => sign(withoutLibc(), keys.other)],
+    [
+      "of another image",
+      () =>
+        sign(
+          { ...withoutLibc(), metadata: { ...(sbom["metadata"] as object), component: { version: "other" } } },
+          keys.approver,
+        ),
+    ],
+  ])("%s is not taken: the layers are", async (_what, put) => {
+    await put();
+    expect(await rescan()).toMatchObject({ verdict: "fail", found: [finding], pulled: 1 });
+  });
+
+  test("is taken, and no layer is pulled but of the image that hides what it lists", async () => {
+    await sign(sbom, keys.approver);
+    const { notes, ...told } = await rescan();
+    expect(told).toEqual({ verdict: "fail", found: [finding], pulled: 0 });
+    expect(notes).toContainEqual(
+      expect.stringMatching(/^the SBOM of base 'golden' is that of its approver approver \(bundle sha256:/),
+    );
   });
 });
 

@@ -80,6 +80,8 @@ export async function pushImage(
 export interface WorldPolicy {
   /** Approved bases, by digest; one that nothing stands on, unless told. */
   bases?: readonly string[];
+  /** Those of whom an approval of a base counts, by their names among `signers`; the policy's own list, unless told. */
+  approvers?: readonly string[];
   /** What `scan` has, in YAML's flow style. */
   scan?: string;
   /** Who signs for stage build, in each of the environments. */
@@ -95,6 +97,7 @@ export interface WorldPolicy {
 /** A policy of this world, in a file's words. */
 export function policyText({
   bases = [otherBase],
+  approvers = [],
   scan = "failOn: high, databaseMaxAge: unlimited",
   buildSigners = [["build"]],
   signers: others = {},
@@ -109,7 +112,7 @@ ${renderStageSigners(keys)}${renderSigners(others)}bases:
   - name: golden
     image: ${registry.host}/bases/golden
     digests: [${bases.join(", ")}]
-build:
+${approvers.length === 0 ? "" : `    approval: { signers: [${approvers.join(", ")}] }\n`}build:
   strategies: [buildpacks]
   isolation: [container, host]
   sources: ["https://github.com/acme/*"]

@@ -6,7 +6,7 @@ import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
-import { formatReference, formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts, ImageFacts } from "@goldenpath/registry-client/subject";
 import { type BasesPolicy, gatherPolicyBases } from "../base/approval/gather.ts";
 import { platformOf, readChildLayers } from "../base/gather.ts";
@@ -17,9 +17,10 @@ import type { Policy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import type { ToolUse } from "../tools/run-tool.ts";
+import { type BaseSbom, obtainBaseSbom } from "./base-sbom.ts";
 import { compareViews, findVanished, type ViewComparison } from "./base-view.ts";
 import { listManagers, type Sight } from "./blind-spots.ts";
-import { catalogImage, catalogManifest, readSight, type Sbom } from "./catalog.ts";
+import { catalogImage, readSight, type Sbom } from "./catalog.ts";
 import { listStageSigners } from "./choose-known.ts";
 import { listComponents } from "./components.ts";
 import { findEarlierData } from "./data/earlier-data.ts";
@@ -59,13 +60,14 @@ export interface ScannerTurn {
 
 /** A base on its own: catalogued at once, and matched when somebody asks. */
 interface BaseLook {
-  catalogued: Promise<{ sbom: Sbom; tool: ToolUse }>;
+  catalogued: Promise<BaseSbom>;
   findings(): Promise<BaseView>;
 }
 
 interface BaseView {
   findings: Finding[];
   tools: ToolUse[];
+  notes: string[];
 }
 
 /** One platform's image, looked at as a whole and by its base alone. */
@@ -88,8 +90,8 @@ export interface ExaminedChild {
 
 /**
  * What is in one image and which vulnerabilities that has. The SBOM is the one that the build stage signed, where there
- * is one, and then no layer of the image is pulled; the layers of its base are catalogued and matched on their own, so
- * that nothing laid over them hides what they bring.
+ * is one, and then no layer of the image is pulled; what its base has is matched on its own, by the SBOM of the base's
+ * approvers or by its layers, so that nothing laid over them hides what they bring.
  * @param sbomFile where the SBOM is written
  * @throws what the registry client, the layers' reader and the tools throw; UserError `base-not-found`,
  *   InfrastructureError `base-unreadable`
@@ -121,6 +123,7 @@ export async function examineChild(
   let comparison: ViewComparison = { hidden: [], ownWords: [] };
   if (base !== undefined && view !== undefined) {
     tools.push(...view.tools);
+    notes.push(...view.notes);
     comparison = await compareWithBase(examination, child, base, findVanished(view.findings, findings));
   }
   return {
@@ -254,22 +257,19 @@ async function askForSystem(
 
 /** The base as it was approved, from its own repository: by its digest, and with nothing above it. */
 function lookAtBase(examination: Examination, base: ApprovedBase, sbomFile: string): BaseLook {
-  const { client, context, views, inTurn = atOnce } = examination;
+  const { client, policy, context, views, inTurn = atOnce } = examination;
   const known = views.get(base.child);
   if (known !== undefined) return known;
-  const reference = { ...parseRepository(base.image), digest: base.child };
-  const catalogued = inTurn(async () => {
-    context.ports.log.info(`looking at base '${base.name}' on its own (${formatReference(reference)})`);
-    const { sbom, tool } = await catalogManifest(client, reference, base.platform, context);
-    await writeFile(sbomFile, JSON.stringify(sbom));
-    return { sbom, tool };
+  const catalogued = obtainBaseSbom(base, { client, policy, context, inTurn }).then(async (obtained) => {
+    await writeFile(sbomFile, JSON.stringify(obtained.sbom));
+    return obtained;
   });
   let view: Promise<BaseView> | undefined;
   const match = async (): Promise<BaseView> => {
-    const { sbom, tool } = await catalogued;
+    const { sbom, tools, notes } = await catalogued;
     const turns = await askScanners(examination, sbomFile);
     const found = placeFindings(tellSources(turns, sbom), base.diffIds);
-    return { findings: found, tools: [tool, ...turns.map(({ run }) => run.tool)] };
+    return { findings: found, tools: [...tools, ...turns.map(({ run }) => run.tool)], notes };
   };
   const look = { catalogued, findings: () => (view ??= match()) };
   views.set(base.child, look);

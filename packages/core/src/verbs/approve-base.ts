@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
@@ -30,6 +30,7 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import { day, duration } from "../policy/schema-text.ts";
 import { suggestWord } from "../policy/suggest.ts";
 import type { Verdict } from "../result.ts";
+import { parseSbom, type Sbom } from "../scan/catalog.ts";
 import type { Signer } from "../signing/types.ts";
 import { executeVerb, type Surroundings } from "./execute.ts";
 import { identityInput } from "./identity-input.ts";
@@ -221,7 +222,12 @@ async function judgeAndApprove(
     images: "pass",
   };
   const endOfLife = readEndOfLife(given["end-of-life"], now);
-  const request = { endOfLife, role: given.role, notes: given.notes, examined };
+  const sboms = image.children.map(({ digest, descriptor }, at) => {
+    const sbom = scan.sboms[at];
+    if (sbom === undefined) throw new TypeError(`the scan has no SBOM of ${digest}`);
+    return { child: descriptor, sbom };
+  });
+  const request = { endOfLife, role: given.role, notes: given.notes, examined, sboms };
   const isNew = await approveImage(client, image, request, { policy, signer, now });
   return { ...found, verdict: "pass", approval: { isNew, role: given.role, endOfLife } };
 }
@@ -232,12 +238,12 @@ function readEndOfLife(text: string, now: Date): string {
   return length.success ? new Date(now.getTime() + length.data).toISOString().slice(0, 10) : text;
 }
 
-/** The scan stage's own judgement, by the policy's `scan`. */
+/** The scan stage's own judgement, by the policy's `scan`, with the SBOM of each platform that it went by. */
 async function scanImage(
   image: string,
   given: Inputs,
   around: Surroundings,
-): Promise<{ verdict: Verdict; refused: string[]; counts: string }> {
+): Promise<{ verdict: Verdict; refused: string[]; counts: string; sboms: Sbom[] }> {
   const { policy, database, "policy-signer": policySigner } = given;
   const identities = given["registry-identities"];
   const raw = {
@@ -253,9 +259,11 @@ async function scanImage(
   const open = result.violations.filter(({ exception }) => exception === undefined);
   const refused = open.map(({ rule, thing, problem }) => `${rule}: ${thing}: ${problem}`);
   if (result.error !== undefined) refused.push(`the scan failed: ${result.error.message}`);
+  const files = (outputs["sbom"] ?? "").split("\n").filter((file) => file !== "");
   return {
     verdict,
     refused: verdict === "pass" ? [] : refused.length > 0 ? refused : ["the scan says so"],
     counts: outputs["counts"] ?? "",
+    sboms: await Promise.all(files.map(async (file) => parseSbom(await readFile(file, "utf8"), "the scan's SBOM"))),
   };
 }

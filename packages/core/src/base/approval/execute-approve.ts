@@ -1,12 +1,17 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { isDayOver } from "../../policy/day.ts";
 import type { LoadedPolicy } from "../../policy/schema.ts";
-import { attachStatement } from "../../signing/attach.ts";
+import { chooseSbom } from "../../scan/signed-sbom.ts";
+import { attachStatements, type Piece } from "../../signing/attach.ts";
 import { collectEvidence } from "../../signing/collect.ts";
+import { predicateTypes } from "../../signing/predicates.ts";
 import { isSignerNamed } from "../../signing/schemes/find.ts";
+import { maxBundleBytes } from "../../signing/schemes/scheme.ts";
+import { buildStatement, buildSubjects, encodeStatement } from "../../signing/statement.ts";
 import type { Signer } from "../../signing/types.ts";
 import { readChildLayers } from "../gather.ts";
 import { judgeHabits } from "../habits/judge.ts";
@@ -24,6 +29,8 @@ export interface ApprovalRequest {
   notes?: string | undefined;
   /** What was looked at, and what that came to. */
   examined: Record<string, unknown>;
+  /** What was scanned, of each platform: CycloneDX. */
+  sboms: readonly { child: Descriptor; sbom: Record<string, unknown> }[];
 }
 
 /**
@@ -66,9 +73,10 @@ export async function findHabits(
 }
 
 /**
- * Signs that an image is approved, and attaches that to it and to what runs of it. Where the same was signed by an
- * approver already and still counts, nothing is added.
- * @returns whether it is new
+ * Signs that an image is approved, and attaches that to it and to what runs of it; and before it, what was scanned, so
+ * that whoever scans what stands on it need not read its layers again. Where the same was signed by an approver already
+ * and still counts, nothing is added.
+ * @returns whether the approval is new
  * @throws UserError `approval-signer`, `arguments-invalid`; the client's errors
  */
 export async function approveImage(
@@ -77,7 +85,7 @@ export async function approveImage(
   request: ApprovalRequest,
   { policy, signer, now }: { policy: LoadedPolicy; signer: Signer; now: Date },
 ): Promise<boolean> {
-  const { endOfLife, role, notes, examined } = request;
+  const { endOfLife, role, notes, examined, sboms } = request;
   if (isDayOver(endOfLife, now)) {
     throw new UserError(`--end-of-life is '${endOfLife}': expected a day, YYYY-MM-DD, that is not over`, {
       code: "arguments-invalid",
@@ -92,26 +100,45 @@ export async function approveImage(
     Object.entries(policy.policy.signers).filter(([each]) => approvers.includes(each)),
   );
   const evidence = await collectEvidence(client, repository, digest, signers, { now });
-  const found = chooseApproval({ digest, children: children.map((each) => each.digest), evidence, approvers, now });
-  if (found.kind === "approved") {
+  const isApproved = (): boolean => {
+    const found = chooseApproval({ digest, children: children.map((each) => each.digest), evidence, approvers, now });
+    if (found.kind !== "approved") return false;
     const { approval } = found;
     const isSame = approval.endOfLife === endOfLife && approval.role === role && approval.notes === notes;
     // One that tells of fewer points than are asked for now does not count, and so is signed anew.
     const least = listLeast(policy.policy.bases, formatRepository(repository));
-    const isEnough = least.every((asked) => judgePoints(approval.proven, asked).length === 0);
-    if (isSame && isEnough) return false;
-  }
-  const statement = buildDecisionStatement({
-    image: { repository, digest, children: children.map((each) => each.digest) },
-    policy,
-    decision: {
-      ...{ decision: "approved", decidedAt: now, endOfLife, role, examined },
-      ...(notes === undefined ? {} : { notes }),
-    },
+    return isSame && least.every((asked) => judgePoints(approval.proven, asked).length === 0);
+  };
+  const target = { image: { mediaType: image.mediaType, digest, size: image.size }, children };
+  const missing = sboms.filter(({ child }) => !isListed(chooseSbom(evidence, child.digest, new Set(approvers))));
+  const pieces = missing.flatMap(({ child, sbom }): Piece[] => {
+    const subjects = buildSubjects(repository, [digest, child.digest]);
+    const statement = buildStatement(subjects, predicateTypes.cyclonedx, sbom);
+    // Nobody would read it: who scans what stands on such a base reads its layers.
+    if (encodeStatement(statement).byteLength > largestSbom) return [];
+    return [{ target: { ...target, children: [child] }, statement, signer, known: { isNew: true } }];
   });
-  const target = { repository, image: { mediaType: image.mediaType, digest, size: image.size }, children };
-  await attachStatement(client, target, statement, signer, now, { isNew: true });
-  return true;
+  const isNew = !isApproved();
+  if (isNew) {
+    const statement = buildDecisionStatement({
+      image: { repository, digest, children: children.map((each) => each.digest) },
+      policy,
+      decision: {
+        ...{ decision: "approved", decidedAt: now, endOfLife, role, examined },
+        ...(notes === undefined ? {} : { notes }),
+      },
+    });
+    pieces.push({ target, statement, signer, known: { isNew: true } });
+  }
+  await attachStatements(client, repository, pieces, now);
+  return isNew;
+}
+
+/** In a bundle it is a third larger, with the signature beside it. Bytes. */
+const largestSbom = maxBundleBytes * 0.7;
+
+function isListed(signed: ReturnType<typeof chooseSbom>): boolean {
+  return signed !== undefined && !("problem" in signed);
 }
 
 /** @throws UserError `approval-signer`: what nobody would count is not signed */

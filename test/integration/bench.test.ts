@@ -192,7 +192,7 @@ test("the benchmark of scanning reads no layer of an image again, and asks grype
     ["grype", undefined],
   ]);
   const [ours, theirs] = line?.rows ?? [];
-  // grype fetches each image whole; ours the base alone, once.
+  // grype fetches each image whole; ours evidence alone.
   expect((theirs?.counts?.bytesReceived ?? 0) / (ours?.counts?.bytesReceived ?? 0)).toBeGreaterThan(1.5);
   expect(line?.aims.find(({ aim }) => aim.includes("layers"))).toMatchObject({ ours: 0, against: 2, holds: true });
 });

@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildDecisionStatement } from "@goldenpath/core/base/approval/predicate";
 import { parsePolicy } from "@goldenpath/core/policy/parse";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
-import { attachStatement } from "@goldenpath/core/signing/attach";
+import { attachStatement, attachStatements } from "@goldenpath/core/signing/attach";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { buildStatement, buildSubjects } from "@goldenpath/core/signing/statement";
 import type { Statement } from "@goldenpath/core/signing/types";
@@ -14,6 +15,7 @@ import { silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import { attachEvidence, describeTarget, type TestImage } from "@goldenpath/testing/chain";
@@ -67,6 +69,8 @@ export interface FleetPolicy {
   environment?: string;
   /** What the bases are heavy with. */
   ballast?: Ballast;
+  /** The bases count by what an approver has signed, their SBOMs beside it. */
+  areApproved?: true;
 }
 
 /** Packages of Debian besides libc6, and bytes that don't compress. */
@@ -76,7 +80,7 @@ export interface Ballast {
 }
 
 interface World extends Omit<FleetWorld, "add" | "sign" | "close"> {
-  bases: Record<"old" | "new", { layer: TinyLayer; digest: Digest }>;
+  bases: Record<"old" | "new", Base>;
   ballast: Ballast;
 }
 
@@ -97,6 +101,12 @@ export async function openFleetWorld(own: FleetPolicy = {}): Promise<FleetWorld>
   const bytes = new TextEncoder().encode(text);
   const policy = { policy: parsePolicy(bytes, policyFile), uri: policyFile, digest: digestOf(bytes) };
   const bases = { old, new: next };
+  if (own.areApproved === true)
+    await Promise.all(
+      (["old", "new"] as const).map((kind) =>
+        approveBase(client, { ...{ policy, keys, host: registry.host }, kind, base: bases[kind], ballast }),
+      ),
+    );
   const world: World = { registry, client, keys, policy, policyFile, directory, checkouts, bases, ballast };
   const sign: FleetWorld["sign"] = async (image, statement, by) =>
     (await attachStatement(client, image, statement, keys[by].signer, new Date(), { isNew: true })).bundle.digest;
@@ -128,18 +138,56 @@ async function pushBase(client: RegistryClient, host: string, version: string, b
     ...Object.fromEntries(others),
     ...(ballast.bytes === 0 ? {} : { "usr/share/ballast": randomBytes((ballast.bytes * 3) / 4).toString("base64") }),
   });
-  const { digest } = await pushTinyImage(client, { registry: host, name: "bases/golden" }, [layer]);
-  return { layer, digest };
+  const { digest, size } = await pushTinyImage(client, { registry: host, name: "bases/golden" }, [layer]);
+  return { layer, digest, size };
+}
+
+type Base = Awaited<ReturnType<typeof pushBase>>;
+
+/** As `goldenpath base approve` signs it by the platform's key. */
+async function approveBase(
+  client: RegistryClient,
+  {
+    policy,
+    keys,
+    host,
+    kind,
+    base,
+    ballast,
+  }: Pick<World, "policy" | "keys" | "ballast"> & {
+    host: string;
+    kind: "old" | "new";
+    base: Base;
+  },
+): Promise<void> {
+  const repository = parseRepository(`${host}/bases/golden`);
+  const { digest, size } = base;
+  const target = { image: { mediaType: mediaTypes.ociManifest, digest, size }, children: [] };
+  const sbom = renderSbom(digest, listBaseComponents(kind, base.layer, listBallast(ballast)));
+  const decided = { decision: "approved" as const, decidedAt: new Date(), endOfLife: "2999-12-31" };
+  const decision = { ...decided, role: "run-only" as const, examined: {} };
+  const { signer } = keys.platform;
+  await attachStatements(
+    client,
+    repository,
+    [
+      buildStatement(buildSubjects(repository, [digest]), predicateTypes.cyclonedx, sbom),
+      buildDecisionStatement({ image: { repository, digest, children: [] }, policy, decision }),
+    ].map((statement) => ({ target, statement, signer })),
+    new Date(),
+  );
 }
 
 function renderPolicy(host: string, keys: TestKeys, bases: readonly Digest[], own: FleetPolicy): string {
   const names = ["build", "base", "scan", "promote"] as const;
+  const approvers = own.areApproved === true ? (["platform"] as const) : [];
+  const by = approvers.length === 0 ? "" : `, approval: { signers: [${approvers}] }`;
   return `version: 1
 name: acme
 serial: 7
 signers:
-${renderSigners(Object.fromEntries(names.map((name) => [name, keys[name].publicKey])))}bases:
-${bases.map((digest, at) => `  - { name: golden-${at === 0 ? "old" : "new"}, image: ${host}/bases/golden, digests: [${digest}] }`).join("\n")}
+${renderSigners(Object.fromEntries([...names, ...approvers].map((name) => [name, keys[name].publicKey])))}bases:
+${bases.map((digest, at) => `  - { name: golden-${at === 0 ? "old" : "new"}, image: ${host}/bases/golden, digests: [${digest}]${by} }`).join("\n")}
 build:
   strategies: [buildpacks]
   environments: [container, host]
@@ -248,45 +296,56 @@ function writeSbom(
   layer: TinyLayer,
   debs: readonly string[],
 ): Record<string, unknown> {
-  const version = libcVersions[base === "old" ? "vulnerable" : "mended"];
-  const property = (name: string, value: string) => ({ name: `syft:${name}`, value });
-  const place = (of: TinyLayer, path: string) => [
-    property("location:0:layerID", of.diffId),
-    property("location:0:path", path),
-  ];
   const npm = Object.entries({ ...(lodash === undefined ? {} : { lodash }), ...packages });
+  return renderSbom(image.digest, [
+    ...listBaseComponents(base, baseLayer, debs),
+    ...npm.map(([name, of]) => ({
+      ...{ type: "library", name, version: of, "bom-ref": name, purl: `pkg:npm/${name}@${of}` },
+      properties: [
+        ...[property("package:type", "npm"), property("package:language", "javascript")],
+        ...placeIn(layer, `/app/node_modules/${name}/package.json`),
+      ],
+    })),
+  ]);
+}
+
+const property = (name: string, value: string) => ({ name: `syft:${name}`, value });
+const placeIn = (layer: TinyLayer, path: string) => [
+  property("location:0:layerID", layer.diffId),
+  property("location:0:path", path),
+];
+
+function renderSbom(digest: Digest, components: readonly object[]): Record<string, unknown> {
   return {
     bomFormat: "CycloneDX",
     specVersion: "1.6",
-    serialNumber: `urn:uuid:${image.digest.slice(7, 15)}-0000-4000-8000-000000000000`,
+    serialNumber: `urn:uuid:${digest.slice(7, 15)}-0000-4000-8000-000000000000`,
     metadata: {
       timestamp: new Date().toISOString(),
-      component: { type: "container", name: "app", version: image.digest },
+      component: { type: "container", name: "app", version: digest },
     },
-    components: [
-      {
-        ...{ type: "library", name: "libc6", version, "bom-ref": "libc6" },
-        purl: `pkg:deb/debian/libc6@${encodeURIComponent(version)}?arch=amd64&distro=debian-12&upstream=glibc`,
-        properties: [property("package:type", "deb"), ...place(baseLayer, "/var/lib/dpkg/status.d/libc6")],
-      },
-      ...debs.map((name) => ({
-        ...{ type: "library", name, version: "1.0-1", "bom-ref": name },
-        purl: `pkg:deb/debian/${name}@1.0-1?arch=amd64&distro=debian-12`,
-        properties: [property("package:type", "deb"), ...place(baseLayer, `/var/lib/dpkg/status.d/${name}`)],
-      })),
-      ...npm.map(([name, of]) => ({
-        ...{ type: "library", name, version: of, "bom-ref": name, purl: `pkg:npm/${name}@${of}` },
-        properties: [
-          ...[property("package:type", "npm"), property("package:language", "javascript")],
-          ...place(layer, `/app/node_modules/${name}/package.json`),
-        ],
-      })),
-      {
-        ...{ type: "operating-system", name: "debian", version: "12", "bom-ref": "os" },
-        properties: [property("distro:id", "debian"), property("distro:versionID", "12")],
-      },
-    ],
+    components,
   };
+}
+
+function listBaseComponents(kind: "old" | "new", layer: TinyLayer, debs: readonly string[]): object[] {
+  const version = libcVersions[kind === "old" ? "vulnerable" : "mended"];
+  return [
+    {
+      ...{ type: "library", name: "libc6", version, "bom-ref": "libc6" },
+      purl: `pkg:deb/debian/libc6@${encodeURIComponent(version)}?arch=amd64&distro=debian-12&upstream=glibc`,
+      properties: [property("package:type", "deb"), ...placeIn(layer, "/var/lib/dpkg/status.d/libc6")],
+    },
+    ...debs.map((name) => ({
+      ...{ type: "library", name, version: "1.0-1", "bom-ref": name },
+      purl: `pkg:deb/debian/${name}@1.0-1?arch=amd64&distro=debian-12`,
+      properties: [property("package:type", "deb"), ...placeIn(layer, `/var/lib/dpkg/status.d/${name}`)],
+    })),
+    {
+      ...{ type: "operating-system", name: "debian", version: "12", "bom-ref": "os" },
+      properties: [property("distro:id", "debian"), property("distro:versionID", "12")],
+    },
+  ];
 }
 
 async function writeCheckout({ checkouts }: World, { name, lodash, packages = {} }: FleetApplication): Promise<void> {

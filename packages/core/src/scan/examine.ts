@@ -114,12 +114,19 @@ export async function examineChild(
     obtainSbom(examination, child, evidence, sbomFile),
     look?.catalogued,
   );
-  const [turns, view] = await settleAll(askScanners(examination, sbomFile), look?.findings());
+  const seen = readSight(sbom);
+  const ask = (): Promise<boolean | undefined> => askForSystem(seen, examination);
+  // Data that has to be fetched first is there once a scanner has.
+  const isThere = examination.scanners.every(({ database }) => !database.update);
+  const [turns, view, early] = await settleAll(
+    askScanners(examination, sbomFile),
+    look?.findings(),
+    isThere ? ask() : undefined,
+  );
+  const known = isThere ? early : await ask();
   const reported = (await examination.reports?.judge(child)) ?? { used: [], carried: [], violations: [] };
   const told = tellReports(reported, sbom);
   const findings = placeFindings([...tellSources(turns, sbom), ...told.sources], base?.diffIds);
-  const seen = readSight(sbom);
-  const known = await askForSystem(seen, examination);
   let comparison: ViewComparison = { hidden: [], ownWords: [] };
   if (base !== undefined && view !== undefined) {
     tools.push(...view.tools);

@@ -11,6 +11,7 @@ import { openReports, readGivenReports } from "../scan/reports/gather.ts";
 import { scanTogether } from "../scan/scan-together.ts";
 import type { Scanner } from "../scan/scanners/scanner.ts";
 import { chooseScanners, scanners } from "../scan/scanners/table.ts";
+import { listBuildSigners } from "../scan/signed-sbom.ts";
 import { openVex } from "../scan/vex/gather.ts";
 import { withPrivateTools } from "../tools/private.ts";
 import { identityInput } from "./identity-input.ts";
@@ -75,11 +76,12 @@ export async function withScan<T>(
   const openData = await prepareScanners(chosen, place, opened.policy, context);
   let data: Promise<PreparedScanner[]> | undefined;
   const files = await readGivenReports(given.reports, opened.policy.scan.reports, context.workingDirectory);
-  const tools = ["syft", ...chosen.flatMap((scanner) => scanner.tools)];
+  // Where builds sign SBOMs, most images have one, and whoever has none finds the cataloger when it is needed.
+  const cataloger = listBuildSigners(opened.policy).size === 0 ? ["syft"] : [];
+  const tools = [...cataloger, ...chosen.flatMap((scanner) => scanner.tools)];
   return withPrivateTools(tools, context, (ready) =>
     work(opened, async ({ client, image }, shared = {}) => {
       context.ports.log.info(`scanning ${formatReference(image.reference)}`);
-      await ready;
       const { loaded: policy, notes } = await withSignedExceptions(client, opened, image.reference, startedAt);
       const directory = given["result-dir"] ?? context.temporaryDirectory;
       await mkdir(directory, { recursive: true });
@@ -88,6 +90,7 @@ export async function withScan<T>(
       const vex = openVex(client, image, policy.policy, startedAt);
       const reports = openReports(client, image, policy.policy, files, startedAt, shared.before);
       const where = { client, image, directory, locate, reports, notes };
+      await ready;
       // Once for all images, and the same for each.
       data ??= openData(client).then(scanTogether);
       const work = { mode: given.mode, context, scanners: await data, policy, startedAt, known, vex, shared, ...where };

@@ -38,7 +38,8 @@ export interface Scanner {
    */
   scanTogether?(sbomFiles: readonly string[], database: DatabasePlace, context: Context): Promise<ScannerRun[]>;
   /**
-   * Whether its data has a system in a version; asked after `scan`. What it does not have is matched against nothing,
+   * Whether its data has a system in a version; asked after `scan`, or beside it where the data is there already, and
+   * then not heard where `scan` fails. What it does not have is matched against nothing,
    * in silence. One that can't say says false: then the policy's owners decide.
    */
   knowsSystem(system: System, database: DatabasePlace, context: Context): Promise<boolean>;

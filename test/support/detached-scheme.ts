@@ -34,6 +34,7 @@ export const detached = {
   evidence: "a statement with signatures beside it",
   levels: 2,
   recognises: (manifest) => manifest.artifactType === statementArtifact,
+  listedAs: [statementArtifact],
   identify: ({ ed25519 }) => ({ field: "ed25519", what: "key", text: ed25519 }),
   materialOf: ({ ed25519 }, what) => ({ kind: "key", key: readKey(ed25519, what) }),
   trust: (signers) => ({ verify: (found, read) => verifyDetached(found, read, signers) }),

@@ -22,6 +22,7 @@ export const tagged = {
   evidence: "a manifest of statements",
   levels: 1,
   recognises: (manifest) => manifest.artifactType === taggedArtifact,
+  listedAs: [taggedArtifact],
   tags: (subject) => [taggedName(subject)],
   identify: ({ ed25519 }) => ({ field: "ed25519", what: "key", text: ed25519 }),
   materialOf: ({ ed25519 }) => ({

@@ -115,6 +115,11 @@ export interface ListOptions {
    * asked for.
    */
   hasFallbackTag?: boolean;
+  /**
+   * What is wanted of a list that the registry makes by itself, from the manifests that it has. It is not asked about a
+   * list under a tag: there whoever may push writes what each entry says.
+   */
+  choose?(listed: readonly Descriptor[]): readonly Descriptor[];
 }
 
 export interface TransferOptions {

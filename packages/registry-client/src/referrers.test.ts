@@ -18,7 +18,7 @@ import {
 import { describe, expect, test } from "vitest";
 import { createRegistryClient } from "./create.ts";
 import { fallbackTag } from "./fallback-index.ts";
-import { digestOf } from "./oci/digest.ts";
+import { type Digest, digestOf } from "./oci/digest.ts";
 import { type Descriptor, mediaTypes } from "./oci/manifest.ts";
 import { pushBuilt } from "./testing.ts";
 
@@ -53,6 +53,25 @@ describe("the fallback tag", () => {
       expect(await reader.listReferrers(repository, other.descriptor.digest, { hasFallbackTag: false })).toEqual([]);
       expect(calls(/\/manifests\/sha256-/)).toEqual([]);
       expect(calls(/\/referrers\//)).toHaveLength(referrers ? 1 : 0);
+    },
+  );
+
+  test.each([true, false])(
+    "is all that is wanted, and only of what the registry lists by itself is something chosen (referrers API: %s)",
+    async (referrers) => {
+      const client = await start({ referrers, pageSize: 2 });
+      await pushBuilt(client, repository, image, "v1");
+      const pushed = await pushReferrers(client, 3);
+      const [first] = pushed;
+      const asked: Digest[][] = [];
+      const choose = (listed: readonly Descriptor[]): Descriptor[] => {
+        asked.push(digestsOf([...listed]));
+        return listed.filter(({ digest }) => digest === first);
+      };
+      const listed = await newClient().listReferrers(repository, subject.digest, { choose });
+      expect(digestsOf(listed)).toEqual(referrers ? [first] : pushed);
+      // Once, of all pages.
+      expect(asked).toEqual(referrers ? [pushed] : []);
     },
   );
 

@@ -36,7 +36,8 @@ export function createReferrers(context: DownloadContext): Referrers {
       const known = api.standing(repository);
       const listed = known === "absent" ? undefined : await api.list(repository, subject);
       // Some registries serve the API, and list nothing that they were not told by the fallback tag.
-      if (listed !== undefined && listed.length > 0 && known !== "unkept") return listed;
+      if (listed !== undefined && listed.length > 0 && known !== "unkept")
+        return [...(options.choose?.(listed) ?? listed)];
       if (options.hasFallbackTag === false) return listed ?? [];
       const tagged = await fallback.list(repository, subject);
       return [...new Map([...tagged, ...(listed ?? [])].map((each) => [each.digest, each])).values()];

@@ -7,8 +7,9 @@ import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { readPayloads } from "../promote/referrers.ts";
 import { isRunnableContent } from "../promote/runnable.ts";
-import { collectEvidence, maxReferrers } from "../signing/collect.ts";
+import { collectEvidence } from "../signing/collect.ts";
 import { isAboutContent } from "../signing/content-errors.ts";
+import { readingLimits } from "../signing/reading-bounds.ts";
 import type { Recorded } from "./record-facts.ts";
 
 /** Tags and images that are looked at at the same time. */
@@ -84,7 +85,7 @@ export async function lookAtTag(
 async function canRun(client: RegistryClient, repository: Repository, manifest: Manifest): Promise<boolean> {
   if (manifest.kind === "image") return isImage(client, repository, manifest);
   const digests = [...new Set(manifest.manifest.manifests.map(({ digest }) => digest))];
-  if (digests.length > maxReferrers) return true;
+  if (digests.length > readingLimits.referrers) return true;
   const each = await mapConcurrently(concurrency, digests, async (digest) => {
     const child = await readManifest(client, repository, digest);
     return child !== undefined && isImage(client, repository, child);

@@ -2,12 +2,13 @@ import { InfrastructureError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { readingLimits } from "../signing/reading-bounds.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import { type FleetSource, gatherFleet } from "./gather-fleet.ts";
 import { type PrunableImage, type PruneFacts, type PrunePlan, planPrune } from "./plan-prune.ts";
 
 /** Manifests that one image takes along: more are somebody's, and a part of them is no answer. */
-const maxParts = 4_000;
+const maxParts = 4 * readingLimits.referrers;
 
 /**
  * Looks at all that is there, and says what may go; what could not be looked at is in the failures. Nothing is taken away.

@@ -165,6 +165,23 @@ describe("more than is read is an error", () => {
     expect(registry.read).toHaveLength(3);
   });
 
+  test("of what is read, whosever it is, each blob of a referrer once", async () => {
+    const registry = new Registry();
+    const bundle = await sign("one", await makeKey());
+    const referrer = registry.add(bundle);
+    const readBytes = bundle.byteLength + (registry.manifests.get(referrer)?.byteLength ?? 0);
+    // Two schemes read it.
+    const legacy = { kms: { kind: "kms", key: "x", publicKey: scan.publicKeyPem } } as unknown as Policy["signers"];
+    const by = { ...signers, ...legacy } as Policy["signers"];
+    await expect(collect(registry, { readBytes: readBytes - 1 }, by)).rejects.toMatchObject(
+      tooMuch(`more than ${readBytes - 1} bytes of manifests and bundles`),
+    );
+    await expect(collect(registry, { reads: 1 }, by)).rejects.toMatchObject(
+      tooMuch("more than 1 manifests and bundles"),
+    );
+    await expect(collect(registry, { readBytes, reads: 2 }, by)).resolves.toBeDefined();
+  });
+
   test("of bundles, of which each counts once, whether or not it has lapsed", async () => {
     const registry = new Registry();
     const [one, two] = [await sign("one"), await sign("two", scan)];

@@ -1,5 +1,4 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
-import { InfrastructureError } from "@goldenpath/foundation/errors";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { Policy } from "../policy/schema.ts";
@@ -11,20 +10,14 @@ import {
   readReferrer,
   type TrustedSchemes,
 } from "./read-referrer.ts";
+import { boundReading, chooseReferrers, type ReadingLimits, readingLimits } from "./reading-bounds.ts";
 import { allSchemes, kindOf, schemeOf } from "./schemes/find.ts";
 import type { SignedPayload } from "./schemes/scheme.ts";
 import type { CollectedEvidence } from "./types.ts";
 
-/** More referrers on one image than any path leaves: the list is then somebody's, and a part of it is no answer. */
-export const maxReferrers = 500;
-/** Of all bundles of one image together: what is held in memory at once. */
-export const maxEvidenceBytes = 256 * 1024 * 1024;
-
-export interface CollectOptions {
+export interface CollectOptions extends Partial<ReadingLimits> {
   /** Signers count from a time and until one; what nobody else dates is of now at the latest. */
   now: Date;
-  referrers?: number;
-  evidenceBytes?: number;
   /** What the index that the subject is in names as being about it; read by schemes that ask for that, and no others. */
   named?: readonly Digest[];
 }
@@ -33,10 +26,11 @@ export interface CollectOptions {
 const concurrency = 8;
 
 /**
- * Every statement about `subject` in `repository` that a signer of the policy made, and why each other referrer counts
- * for nothing. No descriptor of the list is believed: each manifest is fetched, must name `subject` itself, and must
- * hold what a scheme signs and nothing else. A bundle that several referrers carry is one statement. A referrer that is
- * broken counts for nothing; that the registry cannot be asked is an error, never "not there".
+ * Every statement about `subject` in `repository` that a signer of the policy made, and why each other referrer that was
+ * read counts for nothing ({@link chooseReferrers} has what is not). No descriptor of the list is believed: each
+ * manifest is fetched, must name `subject` itself, and must hold what a scheme signs and nothing else. A bundle that
+ * several referrers carry is one statement. A referrer that is broken counts for nothing; that the registry cannot be
+ * asked is an error, never "not there".
  * @throws InfrastructureError as the client's, and `too-much-evidence`; UserError `key-invalid` or `key-unsupported`
  *   for a key of the policy
  */
@@ -45,30 +39,24 @@ export async function collectEvidence(
   repository: Repository,
   subject: Digest,
   signers: Policy["signers"],
-  { now, referrers: mostReferrers = maxReferrers, evidenceBytes = maxEvidenceBytes, named = [] }: CollectOptions,
+  { now, named = [], ...limits }: CollectOptions,
 ): Promise<CollectedEvidence> {
   const trusted = trustSigners(signers);
-  const listed = (await client.listReferrers(repository, subject)).map((descriptor) => descriptor.digest);
+  const listing = await client.listReferrers(repository, subject, { choose: chooseReferrers });
+  const listed = listing.map((descriptor) => descriptor.digest);
   const digests = [...new Set([...listed, ...(readsIndexes(trusted) ? named : [])])];
-  const where = `${formatRepository(repository)}@${subject}`;
-  let referrers = 0;
-  const count = (more: number): void => {
-    referrers += more;
-    if (referrers > mostReferrers)
-      throw tooMuch(where, `${referrers} referrers, and ${mostReferrers} are read at most`);
-  };
-  count(digests.length);
-  const source: EvidenceSource = { client, repository, count };
+  const bounds = boundReading(`${formatRepository(repository)}@${subject}`, {
+    ...readingLimits,
+    ...limits,
+  });
+  bounds.referrers(digests.length);
+  const source: EvidenceSource = { client, repository, bounds };
   const places = [...digests.map((digest) => ({ digest })), ...(await findTagged(source, subject, trusted))];
-  const sizes = new Map<Digest, number>();
-  let bytes = 0;
   const read = await mapConcurrently(concurrency, places, async (place) => {
     const found = await verifyReferrer(source, subject, place, trusted, { signers, now });
-    for (const { bundle } of found.flatMap(({ statement, lapsed }) => statement ?? lapsed ?? [])) {
-      if (sizes.has(bundle.digest)) continue;
-      sizes.set(bundle.digest, bundle.size);
-      bytes += bundle.size;
-      if (bytes > evidenceBytes) throw tooMuch(where, `more than ${evidenceBytes} bytes of bundles`);
+    for (const { statement, lapsed } of found) {
+      const verified = statement ?? lapsed;
+      if (verified !== undefined) bounds.hold(verified.bundle);
     }
     return found;
   });
@@ -83,11 +71,10 @@ export async function collectEvidence(
 const trustedSigners = new WeakMap<Policy["signers"], TrustedSchemes>();
 
 /**
- * The policy's signers, by their schemes, as what verifies. Kept with the policy: a scheme remembers whose a bundle is,
- * which lies at the source and at the destination.
+ * What verifies by each scheme that signers of a policy sign with. Kept with the policy: a scheme remembers whose a
+ * bundle is, which lies at the source and at the destination.
  * @throws UserError `key-invalid`, `key-unsupported`
  */
-/** What verifies by each scheme that signers of a policy sign with. */
 export function trustSigners(signers: Policy["signers"]): TrustedSchemes {
   const known = trustedSigners.get(signers);
   if (known !== undefined) return known;
@@ -135,13 +122,4 @@ export function dropUncertified(signed: SignedPayload, signers: Policy["signers"
     return signer !== undefined && schemeOf(signer).isCertified === true;
   };
   return { ...signed, signers: signed.signers.filter((name) => !isCertified(name)) };
-}
-
-function tooMuch(where: string, what: string): InfrastructureError {
-  return new InfrastructureError(`${where} has ${what}`, {
-    code: "too-much-evidence",
-    safeToRetry: false,
-    wayOut:
-      "Look at what refers to the image (`oras discover`), and build it again into a repository where only the path's stages write.",
-  });
 }

@@ -6,6 +6,7 @@ import type { Descriptor, ImageManifest, Manifest } from "@goldenpath/registry-c
 import { formatReference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { isAboutContent } from "./content-errors.ts";
 import { unknownKeyReason } from "./predicates.ts";
+import type { ReadingBounds } from "./reading-bounds.ts";
 import { allSchemes } from "./schemes/find.ts";
 import {
   type EvidenceVerifier,
@@ -19,10 +20,8 @@ import {
 export interface EvidenceSource {
   client: Pick<RegistryClient, "listReferrers" | "fetchManifest" | "fetchBlob">;
   repository: Repository;
-  /**
-   * Called with how many referrers of referrers a list has, before any of them is read; throws where that is too many.
-   */
-  count?: (referrers: number) => void;
+  /** Told of what is read besides what the list of the image has; throws where that is too much. */
+  bounds?: Pick<ReadingBounds, "referrers" | "read">;
 }
 
 /** By scheme, what verifies: a scheme that nobody is trusted by reads nothing. */
@@ -72,9 +71,8 @@ export async function readReferrer(
   { digest, tag }: EvidencePlace,
   trusted: TrustedSchemes,
 ): Promise<ReadReferrer | { reason: string }> {
-  const { client, repository } = source;
   try {
-    const fetched = await client.fetchManifest({ ...repository, digest });
+    const fetched = await fetchCounted(source, digest);
     if (fetched.kind !== "image") return { reason: "it is an index" };
     const { manifest } = fetched;
     if (tag === undefined && manifest.subject?.digest !== subject)
@@ -93,7 +91,7 @@ export async function readReferrer(
       ...describeReferrer(fetched, manifest),
       below: await readBelow(source, digest, levels - 1),
     };
-    const read: ReadBlob = (blob) => client.fetchBlob(repository, blob, maxBundleBytes);
+    const read = readOnce(source);
     const answers = await Promise.all(used.map((verifier) => verifier.verify(found, read)));
     const signed = mergePayloads(answers.flatMap((answer) => ("reason" in answer ? [] : answer)));
     const reason = answers
@@ -106,6 +104,30 @@ export async function readReferrer(
   }
 }
 
+async function fetchCounted({ client, repository, bounds }: EvidenceSource, digest: Digest): Promise<Manifest> {
+  const fetched = await client.fetchManifest({ ...repository, digest });
+  bounds?.read(fetched.bytes.byteLength);
+  return fetched;
+}
+
+/** Each blob once, whichever schemes read it; of one that is named in two sizes, each, as one of them is false. */
+function readOnce({ client, repository, bounds }: EvidenceSource): ReadBlob {
+  const known = new Map<string, Promise<Uint8Array>>();
+  return (blob) => {
+    const key = `${blob.digest} ${blob.size}`;
+    const reading = known.get(key);
+    if (reading !== undefined) return reading;
+    const begun = fetchBlobCounted();
+    known.set(key, begun);
+    return begun;
+
+    async function fetchBlobCounted(): Promise<Uint8Array> {
+      bounds?.read(blob.size);
+      return client.fetchBlob(repository, blob, maxBundleBytes);
+    }
+  };
+}
+
 /** Referrers of one referrer that are read at the same time. */
 const concurrency = 4;
 
@@ -115,13 +137,13 @@ const concurrency = 4;
  */
 async function readBelow(source: EvidenceSource, subject: Digest, levels: number): Promise<FoundReferrer[]> {
   if (levels <= 0) return [];
-  const { client, repository, count } = source;
+  const { client, repository, bounds } = source;
   const listed = await listWhole(client, repository, subject);
   const digests = [...new Set(listed.map(({ digest }) => digest))];
-  count?.(digests.length);
+  bounds?.referrers(digests.length);
   const read = await mapConcurrently(concurrency, digests, async (digest): Promise<FoundReferrer[]> => {
     try {
-      const fetched = await client.fetchManifest({ ...repository, digest });
+      const fetched = await fetchCounted(source, digest);
       if (fetched.kind !== "image" || fetched.manifest.subject?.digest !== subject) return [];
       return [{ ...describeReferrer(fetched, fetched.manifest), below: await readBelow(source, digest, levels - 1) }];
     } catch (error) {

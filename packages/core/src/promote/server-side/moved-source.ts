@@ -50,7 +50,10 @@ export function readWhereMoved(client: RegistryClient, from: Repository, to: Rep
       const listed = await client.listReferrers(repository, subject, options);
       if (!isMoved(repository) || (await client.resolve({ ...from, digest: subject })) !== undefined) return listed;
       const known = new Set(listed.map(({ digest }) => digest));
-      return [...listed, ...(await client.listReferrers(to, subject)).filter(({ digest }) => !known.has(digest))];
+      return [
+        ...listed,
+        ...(await client.listReferrers(to, subject, options)).filter(({ digest }) => !known.has(digest)),
+      ];
     },
   };
 }

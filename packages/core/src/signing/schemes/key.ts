@@ -34,6 +34,7 @@ export const key = {
   evidence: "a Sigstore bundle",
   levels: 1,
   recognises: (manifest) => manifest.artifactType === mediaTypes.sigstoreBundle,
+  listedAs: [mediaTypes.sigstoreBundle],
   identify: ({ publicKey }: Keyed) => ({
     field: "publicKey",
     what: "key",

@@ -47,6 +47,7 @@ export const keylessManifest = {
   evidence: "a manifest of BuildKit's attestations",
   levels: 2,
   recognises: (manifest) => manifest.artifactType === attestationArtifact,
+  listedAs: [attestationArtifact],
   isNamedByIndex: true,
   isCertified: true,
   complete: completeWorkflow,

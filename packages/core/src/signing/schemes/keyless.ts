@@ -95,6 +95,7 @@ export const keyless = {
   evidence: "a Sigstore bundle",
   levels: 1,
   recognises: (manifest) => manifest.artifactType === mediaTypes.sigstoreBundle,
+  listedAs: [mediaTypes.sigstoreBundle],
   isCertified: true,
   complete: completeWorkflow,
   identify: identifyWorkflow,

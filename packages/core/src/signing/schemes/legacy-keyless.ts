@@ -29,6 +29,7 @@ export const legacyKeyless = {
   evidence: "an attestation of cosign under a tag",
   levels: 1,
   recognises: legacy.recognises,
+  listedAs: legacy.listedAs,
   tags: legacy.tags,
   isCertified: true,
   complete: completeWorkflow,

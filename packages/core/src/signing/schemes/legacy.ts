@@ -40,6 +40,7 @@ export const legacy = {
   evidence: "an attestation of cosign under a tag",
   levels: 1,
   recognises: (manifest) => judgeTagManifest(manifest, attestationTag) === undefined,
+  listedAs: [],
   tags: (subject) => [nameCosignTag(subject, attestationTag)],
   identify: key.identify,
   materialOf: key.materialOf,

@@ -8,7 +8,7 @@ import { exceedsValidity } from "../notary/judge-envelope.ts";
 import { assertDescribed, metadata } from "../notary/metadata.ts";
 import { parseIdentity } from "../notary/names.ts";
 import { notationCheck } from "../notary/notation-check.ts";
-import { findEnvelopeLayer, isSignature, listStatements } from "../notary/referrer.ts";
+import { findEnvelopeLayer, isSignature, listStatements, signatureType } from "../notary/referrer.ts";
 import { readTrustStore, type Trusted, type TrustStore } from "../notary/trust-store.ts";
 import { judgeEnvelope, openSigned, type SignedEnvelope } from "../notary/verify-envelope.ts";
 import { signerTimes } from "../signer-times.ts";
@@ -52,6 +52,7 @@ export const notation = {
   // The signature refers to the image, and the statement, which it names by its digest, to the signature.
   levels: 2,
   recognises: isSignature,
+  listedAs: [signatureType],
   complete: (signer, { trustStores }): CompleteFields => {
     const store = Object.hasOwn(trustStores, signer.trustStore) ? trustStores[signer.trustStore] : undefined;
     return store === undefined ? signer : { ...signer, store };

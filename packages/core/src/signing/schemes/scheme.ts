@@ -44,6 +44,11 @@ export interface SigningScheme<Own extends SignerFields = SignerFields> {
    */
   recognises(manifest: ImageManifest): boolean;
   /**
+   * The artifact types by which a registry lists what it recognises; none where that is in no list. Of a long list
+   * nothing else is read.
+   */
+  readonly listedAs: readonly string[];
+  /**
    * Tags under which its evidence of an image lies, for a scheme whose evidence does not refer to the image by a field
    * of its own, as cosign's did not before there were referrers. It goes along under the same tag.
    */

@@ -66,10 +66,10 @@ beforeEach(async () => {
   await publishGrypeDatabase(publisher, exampleDatabase, { built });
 });
 
-function policyOf({ scanners = "grype", signer = "data" } = {}): WorldPolicy {
-  const source = `data: { repository: "${place}", signers: [${signer}], maxAge: 2d }`;
+function policyOf({ scanners = "grype", signer = "data", failOn = "high", more = "" } = {}): WorldPolicy {
+  const source = `data: { repository: "${place}", signers: [${signer}], maxAge: 2d${more} }`;
   return {
-    scan: `failOn: high, databaseMaxAge: unlimited, scanners: [${scanners}], ${source}`,
+    scan: `failOn: ${failOn}, databaseMaxAge: unlimited, scanners: [${scanners}], ${source}`,
     signers: { data: data.publicKeyPem, stranger: stranger.publicKeyPem },
     scanIsRequired: true,
   };
@@ -85,7 +85,7 @@ interface Mirroring {
 async function mirror({ policy = policyOf(), key = data, inputs = {}, now = mirroredAt }: Mirroring = {}) {
   const directory = await mkdtemp(join(root, "mirror-"));
   await writeFile(join(directory, "policy.yaml"), policyText(policy));
-  const sources = `grype=${publisher.url}/databases\nosv-scanner=${publisher.url}/osv`;
+  const sources = `grype=${publisher.url}/databases\nosv-scanner=${publisher.url}/osv\nkev=${publisher.url}/kev.json`;
   const raw = { policy: "policy.yaml", key: key.privateKeyPem, sources, ...inputs };
   return mirrorScannerData(parseInputs(mirrorInputs, raw), {
     ...{ ports: silentPorts(), workingDirectory: directory, temporaryDirectory: directory },
@@ -263,6 +263,53 @@ describe("a scan by mirrored data", () => {
     const outcome = await scanMirrored();
     registry.faults.length = 0;
     expect(tell(outcome)).toEqual(errorOf("digest-mismatch"));
+  });
+});
+
+describe("CISA's list, mirrored beside the data", () => {
+  const policy = () => {
+    const own = policyOf({ scanners: "osv-scanner", failOn: "critical", more: ", kev: true" });
+    return { ...own, scan: `${own.scan}, refuse: [{ name: exploited, kev: true, missing: pass }]` };
+  };
+  const publish = (...cves: string[]): void => {
+    const vulnerabilities = cves.map((cveID) => ({ cveID }));
+    const dateReleased = "2026-10-30T15:00:00.000Z";
+    const text = { catalogVersion: "2026.10.30", dateReleased, count: cves.length, vulnerabilities };
+    publisher.files.set("/kev.json", Buffer.from(JSON.stringify(text)));
+  };
+  const withOsv = async (): Promise<void> => {
+    const osv = await mkdtemp(join(root, "osv-"));
+    const libc = { ecosystem: "Debian:12", package: "glibc", upstream: ["CVE-2023-4911"] };
+    await writeOsvData(osv, [{ id: "DEBIAN-CVE-2023-4911", ...libc }], new Date(built));
+    await publishOsvData(publisher, osv, ["Debian"]);
+  };
+
+  test("has what another scanner than grype finds refused as known to be exploited, and its twin let pass", async () => {
+    await withOsv();
+    publish("CVE-2023-4911");
+    const mirrored = await mirror({ policy: policy(), inputs: { ecosystems: "Debian" } });
+    expect(mirrored.map(({ scanner }) => scanner)).toEqual(["osv-scanner", "kev"]);
+    const outcome = await scanMirrored(policy());
+    expect(tell(outcome)).toEqual({
+      verdict: "fail",
+      found: [expect.stringMatching(/^scan.gate: (?:DEBIAN-)?CVE-2023-4911 in libc6/)],
+    });
+    expect(outcome.result.violations[0]?.problem).toContain("It is known to be exploited.");
+    expect(JSON.stringify(outcome.result.predicate)).toContain(`"exploited":{"uri":"oci://${place}@sha256:`);
+    publish("CVE-2021-44228");
+    await mirror({ policy: policy(), inputs: { scanners: "kev" } });
+    expect(tell(await scanMirrored(policy()))).toEqual({ verdict: "pass", found: [] });
+  });
+
+  test("that is not there is an error, and one that is cut short is not mirrored", async () => {
+    await withOsv();
+    const inputs = { scanners: "osv-scanner", ecosystems: "Debian" };
+    await mirror({ policy: policy(), inputs });
+    expect(tell(await scanMirrored(policy()))).toEqual(errorOf("image-not-found"));
+    publisher.files.set("/kev.json", Buffer.from('{"catalogVersion":"1","count":2,"vulnerabilities":[]}'));
+    await expect(mirror({ policy: policy(), inputs: { scanners: "kev" } })).rejects.toMatchObject({
+      code: "data-unavailable",
+    });
   });
 });
 

@@ -322,6 +322,7 @@ const scan: Meanings = {
   "scan.data.repository": identity("vulnerability data is taken from {}"),
   "scan.data.signers": grants("vulnerability data that {} signed is taken"),
   "scan.data.maxAge": atMost("that the data is the newest was last seen {} ago at most"),
+  "scan.data.kev": scale("whatever is found is held to CISA's mirrored list of what is exploited: {}", true, undefined),
   "scan.databaseMaxAge": atMost("the vulnerability data is {} old at most"),
   "scan.allowBlindSpots": grants("a scan passes in spite of {}"),
   "scan.ownWord": scale("an image's own word that it mended its base: {}", "refuse", "accept"),

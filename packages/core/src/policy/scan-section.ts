@@ -123,6 +123,12 @@ const dataSchema = z.strictObject({
     .describe(
       "How long ago the mirror may have seen that the data is its publisher's newest, such as 36h: without an end, a registry could go on to show an old one.",
     ),
+  kev: z
+    .literal(true)
+    .optional()
+    .describe(
+      "That CISA's list of what is known to be exploited is kept there as well, and that findings are held to it, whoever made them: scanners and reports of others. Without it only grype's data says what is.",
+    ),
 });
 const reporter = z
   .strictObject({

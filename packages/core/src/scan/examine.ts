@@ -23,9 +23,10 @@ import { listManagers, type Sight } from "./blind-spots.ts";
 import { catalogImage, readSight, type Sbom } from "./catalog.ts";
 import { listStageSigners } from "./choose-known.ts";
 import { listComponents } from "./components.ts";
-import { findEarlierData } from "./data/earlier-data.ts";
+import { findEarlierData, kevName } from "./data/earlier-data.ts";
 import { dataError } from "./data/fetch-data.ts";
 import { judgeRollback } from "./data/judge-data.ts";
+import { type ExploitedList, markExploited } from "./exploited.ts";
 import { type Finding, type FindingPackage, packageKey, type ScannerFinding, sortFindings } from "./finding.ts";
 import { mergeFindings, mergeScope, placeFindings, type SourceFindings } from "./merge.ts";
 import { tellFate } from "./package-fate.ts";
@@ -44,6 +45,8 @@ export interface Examination {
   scanners: readonly PreparedScanner[];
   /** Others' reports, where the policy takes anybody's. */
   reports?: ReportReader | undefined;
+  /** What is known to be exploited, where the policy has a list of it mirrored. */
+  exploited?: ExploitedList | undefined;
   /** Which base each set of layers was found to be, and what is in it: looked at once for all platforms of a run. */
   views: Map<Digest, BaseLook>;
   /** An image without a signed SBOM is an error, and none is made. */
@@ -133,18 +136,25 @@ export async function examineChild(
     notes.push(...view.notes);
     comparison = await compareWithBase(examination, child, base, findVanished(view.findings, findings));
   }
+  const { exploited } = examination;
+  const all = sortFindings(mergeFindings([...findings, ...comparison.hidden]));
+  if (exploited !== undefined) notes.push(describeList(exploited));
   return {
     child,
     base,
     turns,
     reported,
     sbom,
-    findings: sortFindings(mergeFindings([...findings, ...comparison.hidden])),
+    findings: exploited === undefined ? all : markExploited(all, exploited),
     ownWords: comparison.ownWords,
     sight: { ...seen, ...(known === undefined ? {} : { dataKnows: () => known }) },
     tools: [...tools, ...turns.map(({ run }) => run.tool)],
     notes: [...notes, ...told.notes],
   };
+}
+
+function describeList({ released, from }: ExploitedList): string {
+  return `known to be exploited is what CISA's list of ${released.toISOString()} has (${from})`;
 }
 
 /** What others found, in the packages of the image. */
@@ -205,13 +215,15 @@ async function collectOwn(
 }
 
 /** A registry that shows older data than before would hide what is known of the image already. */
-function assertNotOlder({ scanners, policy }: Examination, evidence: CollectedEvidence): void {
+function assertNotOlder({ scanners, policy, exploited }: Examination, evidence: CollectedEvidence): void {
   const earlier = findEarlierData(evidence, listStageSigners(policy, "scan"));
-  for (const { scanner, database } of scanners) {
-    const { mirrored } = database;
-    const objection =
-      mirrored === undefined ? undefined : judgeRollback({ scanner: scanner.name, built: mirrored.built }, earlier);
-    if (mirrored !== undefined && objection !== undefined) throw dataError(mirrored.from, objection);
+  const used = scanners.flatMap(({ scanner: { name }, database: { mirrored } }) =>
+    mirrored === undefined ? [] : [{ name, built: mirrored.built, from: mirrored.from }],
+  );
+  if (exploited !== undefined) used.push({ name: kevName, built: exploited.released, from: exploited.from });
+  for (const { name, built, from } of used) {
+    const objection = judgeRollback({ scanner: name, built }, earlier);
+    if (objection !== undefined) throw dataError(from, objection);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { RunFacts } from "@goldenpath/foundation/ports";
 import type { ComparisonReport } from "../result.ts";
+import type { ExploitedList } from "./exploited.ts";
 import type { Finding } from "./finding.ts";
 import type { DatabaseFacts } from "./gate.ts";
 import { countFindings } from "./merge.ts";
@@ -32,6 +33,8 @@ interface VulnerabilityPredicateFacts {
   /** One for a single image; each of an index. */
   children: readonly ScannedChild[];
   comparison?: ComparisonReport | undefined;
+  /** The list that findings were held to. */
+  exploited?: Pick<ExploitedList, "from" | "released"> | undefined;
   run: RunFacts;
   startedAt: Date;
   finishedAt: Date;
@@ -74,6 +77,9 @@ export function buildVulnerabilityPredicate(facts: VulnerabilityPredicateFacts):
             first.evidence.hasMatches ? (scanners[0]?.scanner.name ?? "") : "",
           ),
           ...(facts.comparison === undefined ? {} : { comparison: withoutLists(facts.comparison) }),
+          ...(facts.exploited === undefined
+            ? {}
+            : { exploited: { uri: facts.exploited.from, lastUpdate: facts.exploited.released.toISOString() } }),
           ...(others.length === 0
             ? {}
             : {

@@ -5,8 +5,9 @@ import { z } from "zod";
 import { openIdentities } from "../identities/open.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { Policy } from "../policy/schema.ts";
+import { kev } from "../scan/data/kev.ts";
 import { type MirroredArtifact, type MirrorRequest, mirrorData } from "../scan/data/mirror.ts";
-import type { Scanner, ScannerData } from "../scan/scanners/scanner.ts";
+import type { PublishedData } from "../scan/scanners/scanner.ts";
 import { scanners as allScanners } from "../scan/scanners/table.ts";
 import { identityInput } from "./identity-input.ts";
 import { withClient } from "./open.ts";
@@ -71,14 +72,15 @@ function parsePlace(to: string): Repository {
   return parseRepository(to.replace(/^oci:\/\//, ""), "input 'to'");
 }
 
-function chooseScanners(given: readonly string[], policy: Policy): (Scanner & { data: ScannerData })[] {
-  const names = given.length === 0 ? policy.scan.scanners : given;
+function chooseScanners(given: readonly string[], policy: Policy): PublishedData[] {
+  const all: readonly Partial<PublishedData>[] = [...allScanners, kev];
+  const asked = [...policy.scan.scanners, ...(policy.scan.data?.kev === true ? [kev.name] : [])];
+  const names = given.length === 0 ? asked : given;
   return [...new Set(names)].map((name) => {
-    const scanner = allScanners.find((each) => each.name === name);
-    const { data } = scanner ?? {};
-    if (scanner !== undefined && data !== undefined) return { ...scanner, data };
-    const known = allScanners.filter((each) => each.data !== undefined).map((each) => each.name);
-    throw new UserError(`'${name}' is no scanner whose data can be mirrored: there is ${known.join(" and ")}`, {
+    const { data } = all.find((each) => each.name === name) ?? {};
+    if (data !== undefined) return { name, data };
+    const known = all.filter((each) => each.data !== undefined).map((each) => each.name);
+    throw new UserError(`'${name}' is nothing whose data can be mirrored: there is ${known.join(", ")}`, {
       code: "input-invalid",
     });
   });

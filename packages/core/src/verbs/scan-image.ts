@@ -18,6 +18,7 @@ import {
   gatherBasesOf,
   type ScannerTurn,
 } from "../scan/examine.ts";
+import type { ExploitedList } from "../scan/exploited.ts";
 import { type Finding, findingKey } from "../scan/finding.ts";
 import { judgeDatabase, judgeFindings, type RefusedFinding, type ScanGateFacts } from "../scan/gate.ts";
 import type { KnownScan } from "../scan/gather-comparison.ts";
@@ -74,6 +75,7 @@ export interface ImageScan {
   mode: "enforce" | "audit";
   context: Context;
   scanners: readonly PreparedScanner[];
+  exploited: ExploitedList | undefined;
   policy: ScanPolicy;
   client: RegistryClient;
   image: ImageFacts;
@@ -98,6 +100,7 @@ export async function scanImage(work: ImageScan): Promise<VerbOutcome> {
     context,
     scanners: prepared,
     reports: work.reports,
+    exploited: work.exploited,
     views: new Map(),
     ...work.shared,
   };
@@ -192,6 +195,7 @@ async function finishScan(work: ImageScan, scanned: readonly ScannedChild[]): Pr
       scanners: first.turns,
       children: scanned.map(tellChild),
       comparison,
+      exploited: work.exploited,
       run: context.run,
       startedAt,
       finishedAt: context.now(),

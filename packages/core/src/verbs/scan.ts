@@ -1,9 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
+import { settleAll } from "@goldenpath/foundation/concurrency";
 import type { Context } from "@goldenpath/foundation/ports";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { withSignedExceptions } from "../policy/signed-exceptions/gather.ts";
+import { fetchExploited } from "../scan/data/kev.ts";
+import type { ExploitedList } from "../scan/exploited.ts";
 import { gatherComparison } from "../scan/gather-comparison.ts";
 import { createLocator } from "../scan/locate.ts";
 import { type PreparedScanner, prepareScanners } from "../scan/prepare.ts";
@@ -75,6 +78,7 @@ export async function withScan<T>(
   const place = given.database === undefined ? undefined : resolve(context.workingDirectory, given.database);
   const openData = await prepareScanners(chosen, place, opened.policy, context);
   let data: Promise<PreparedScanner[]> | undefined;
+  let exploited: Promise<ExploitedList | undefined> | undefined;
   const files = await readGivenReports(given.reports, opened.policy.scan.reports, context.workingDirectory);
   // Where builds sign SBOMs, most images have one, and whoever has none finds the cataloger when it is needed.
   const cataloger = listBuildSigners(opened.policy).size === 0 ? ["syft"] : [];
@@ -93,7 +97,20 @@ export async function withScan<T>(
       await ready;
       // Once for all images, and the same for each.
       data ??= openData(client).then(scanTogether);
-      const work = { mode: given.mode, context, scanners: await data, policy, startedAt, known, vex, shared, ...where };
+      exploited ??= fetchExploited(client, opened.policy, context);
+      const [scanning, list] = await settleAll(data, exploited);
+      const work = {
+        mode: given.mode,
+        context,
+        scanners: scanning,
+        exploited: list,
+        policy,
+        startedAt,
+        known,
+        vex,
+        shared,
+        ...where,
+      };
       return scanImage(work);
     }),
   );

@@ -6,11 +6,19 @@ const usedSchema = z.looseObject({
   uri: z.string(),
   db: z.looseObject({ lastUpdate: z.iso.datetime({ offset: true }).transform((text) => new Date(text)) }),
 });
+const exploitedSchema = z.looseObject({
+  lastUpdate: z.iso.datetime({ offset: true }).transform((text) => new Date(text)),
+});
 const scannerSchema = z.looseObject({
   scanner: z.looseObject({
-    result: z.looseObject({ goldenpath: z.looseObject({ others: z.array(z.unknown()).default([]) }) }),
+    result: z.looseObject({
+      goldenpath: z.looseObject({ others: z.array(z.unknown()).default([]), exploited: exploitedSchema.optional() }),
+    }),
   }),
 });
+
+/** Of the list of what is known to be exploited, beside the scanners'. */
+export const kevName = "kev";
 
 /**
  * By scanner, when the newest data was made that a scan of the image was by, as those who speak for the scan stage have
@@ -21,16 +29,20 @@ export function findEarlierData(
   allowed: ReadonlySet<string>,
 ): Map<string, Date> {
   const newest = new Map<string, Date>();
+  const note = (name: string, made: Date): void => {
+    const known = newest.get(name);
+    if (known === undefined || known < made) newest.set(name, made);
+  };
   for (const { statement, signers } of [...statements, ...lapsed]) {
     if (statement.predicateType !== predicateTypes.vulnerabilities || !signers.some((name) => allowed.has(name)))
       continue;
-    const others = scannerSchema.safeParse(statement.predicate).data?.scanner.result.goldenpath.others ?? [];
+    const { others = [], exploited } =
+      scannerSchema.safeParse(statement.predicate).data?.scanner.result.goldenpath ?? {};
+    if (exploited !== undefined) note(kevName, exploited.lastUpdate);
     for (const used of [statement.predicate["scanner"], ...others]) {
       const told = usedSchema.safeParse(used).data;
       const name = told === undefined ? undefined : nameOf(told.uri);
-      if (told === undefined || name === undefined) continue;
-      const known = newest.get(name);
-      if (known === undefined || known < told.db.lastUpdate) newest.set(name, told.db.lastUpdate);
+      if (told !== undefined && name !== undefined) note(name, told.db.lastUpdate);
     }
   }
   return newest;

@@ -63,7 +63,7 @@ export async function findData(
  */
 export async function fetchData(
   client: RegistryClient,
-  scanner: Scanner,
+  scanner: Pick<Scanner, "name" | "data">,
   { scan: { data: source }, signers }: Pick<Policy, "scan" | "signers">,
   context: Context,
 ): Promise<DatabasePlace> {

@@ -10,7 +10,7 @@ import { formatReference, formatRepository, type Repository } from "@goldenpath/
 import type { Policy } from "../../policy/schema.ts";
 import { verifyInline } from "../../signing/inline-bundle.ts";
 import type { Signer } from "../../signing/types.ts";
-import type { DataContext, FetchedData, Scanner, ScannerData } from "../scanners/scanner.ts";
+import type { DataContext, FetchedData, PublishedData } from "../scanners/scanner.ts";
 import { dataFileMediaType, datedTag, encodeDataArtifact, listOutdatedTags, newestTag } from "./data-artifact.ts";
 import { buildDataStatement, type MirroredData } from "./data-statement.ts";
 import { type DataSource, type FoundData, findData } from "./fetch-data.ts";
@@ -20,8 +20,7 @@ export interface MirrorRequest {
   /** Whose word counts on the data, and how: what is mirrored has to count there. */
   policy: Pick<Policy, "signers"> & { scan: { data: DataSource } };
   signer: Signer;
-  /** Each has `data`. */
-  scanners: readonly (Scanner & { data: ScannerData })[];
+  scanners: readonly PublishedData[];
   /** By scanner, where the data is fetched from instead of its publisher. */
   sources: Readonly<Record<string, string>>;
   /** What of each is wanted, where the data comes in parts. */
@@ -72,7 +71,7 @@ type MirrorContext = DataContext & { now(): Date; directory: string };
 
 async function mirrorOne(
   client: RegistryClient,
-  scanner: Scanner & { data: ScannerData },
+  scanner: PublishedData,
   request: MirrorRequest,
   context: MirrorContext,
 ): Promise<MirroredArtifact> {

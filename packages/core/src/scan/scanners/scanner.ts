@@ -48,6 +48,9 @@ export interface Scanner {
   describe: ScannerDescription;
 }
 
+/** What is mirrored into a registry under a name: a scanner's data, or a list that findings are held to. */
+export type PublishedData = Pick<Scanner, "name"> & { data: ScannerData };
+
 /** A scanner's data as one file: how it comes from its publisher, and becomes what `scan` takes. */
 export interface ScannerData {
   /** Where the publisher has it: a URL that `fetchNewest` begins with, unless told another. */

@@ -10,11 +10,12 @@ import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { attachEvidence, pushImage, pushIndex, type TestImage } from "@goldenpath/testing/chain";
 import { makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
 import { type EvidenceRegistry, startEvidenceRegistry } from "@goldenpath/testing/evidence-registry";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runMain } from "../support/cli.ts";
 import { type ConstructedSigstore, constructSigstore } from "../support/constructed-sigstore.ts";
 import { loadText } from "../support/gate-answers.ts";
 import { honest, workflow } from "../support/keyless-world.ts";
+import { longAgo, threeYears } from "../support/long-ago.ts";
 import {
   builderCommit,
   builderWorkflow,
@@ -28,7 +29,6 @@ import { useTools } from "../support/tools.ts";
 
 const run = promisify(execFile);
 const tools = useTools("cosign");
-const years = 3 * 365 * 24 * 3_600_000;
 
 let root: string;
 let registry: EvidenceRegistry;
@@ -80,16 +80,6 @@ async function exportEvidence(image: TestImage, out: string) {
   } = await runMain(...["evidence", "export", image.reference, "--policy", join(root, "policy.yaml"), "--out", out]);
   const text = said + err;
   return { code, text, folder: join(out, image.digest.replace(":", "-")) };
-}
-
-/** Work done when it was three years earlier. */
-async function longAgo<T>(work: () => Promise<T>): Promise<T> {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - years });
-  try {
-    return await work();
-  } finally {
-    vi.useRealTimers();
-  }
 }
 
 /** The script that lies there, where nothing leads out of this machine, and no home knows anybody. */
@@ -151,7 +141,7 @@ describe("what was written", () => {
     expect(said.match(/Verified OK/g)).toHaveLength(pieces.length);
     const times = pieces.flatMap(({ time }: { time?: string }) => (time === undefined ? [] : [Date.parse(time)]));
     expect(times).toHaveLength(2);
-    for (const time of times) expect(Date.now() - time).toBeGreaterThan(years - 3_600_000);
+    for (const time of times) expect(Date.now() - time).toBeGreaterThan(threeYears - 3_600_000);
   });
 
   test("is the image's own words, the policy, and what people look for in files of their own", async () => {

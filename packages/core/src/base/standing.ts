@@ -32,6 +32,26 @@ export interface StandingImage {
   totalLayers: number;
 }
 
+/** The versions of a base that count and are newer than one of them. */
+export interface NewerVersions {
+  count: number;
+  /** When the first of them was approved; absent where the policy lists them, and nobody says. */
+  since?: Date;
+}
+
+/** @param bases the policy's catalogue, whose digests are listed from the oldest to the newest */
+export function findNewerVersions(
+  { name, digest, approval }: Pick<ApprovedBase, "name" | "digest" | "approval">,
+  bases: readonly Pick<PolicyBase, "name" | "digests">[],
+): NewerVersions {
+  if (approval === undefined) {
+    const digests = bases.find((base) => base.name === name)?.digests ?? [];
+    return { count: digests.length - 1 - digests.lastIndexOf(digest) };
+  }
+  const [since] = approval.newer.toSorted((a, b) => a.getTime() - b.getTime());
+  return { count: approval.newer.length, ...(since === undefined ? {} : { since }) };
+}
+
 /**
  * How an image stands by the base that its layers prove. Of versions with the same layers, which can't be told apart,
  * the newest counts: the image is all that it could be on that.
@@ -42,11 +62,7 @@ export function judgeStanding(
   bases: readonly Pick<PolicyBase, "name" | "digests">[],
   now: Date,
 ): Pick<StandingImage, "standing" | "base" | "versionsBehind"> {
-  const behindOf = (base: ApprovedBase): number => {
-    if (base.approval !== undefined) return base.approval.newer.length;
-    const digests = bases.find(({ name }) => name === base.name)?.digests ?? [];
-    return digests.length - 1 - digests.lastIndexOf(base.digest);
-  };
+  const behindOf = (base: ApprovedBase): number => findNewerVersions(base, bases).count;
   const isOver = ({ until, approval }: ApprovedBase): boolean =>
     (until !== undefined && isDayOver(until, now)) ||
     (approval !== undefined && judgeApproval(approval, now).refused.length > 0);

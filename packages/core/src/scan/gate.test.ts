@@ -1,5 +1,6 @@
 import { makeFinding } from "@goldenpath/testing/findings";
 import { describe, expect, test } from "vitest";
+import type { NewerVersions } from "../base/standing.ts";
 import { type Severity, severities } from "../policy/scan-section.ts";
 import type { Exception } from "../policy/schema.ts";
 import { verdictOf } from "../result.ts";
@@ -242,6 +243,26 @@ describe("the way out", () => {
   ];
   test.each(cases)("%s", (_name, fields, wayOut) => {
     expect(judge([finding(fields)], { base: "golden-run" })[0]?.wayOut).toBe(wayOut);
+  });
+
+  test.each<[what: string, newerBase: NewerVersions, wayOut: string]>([
+    [
+      "there is none",
+      { count: 0 },
+      "It comes with the base image golden-run, and this is its newest version: whoever keeps the base has to bring one with lodash 4.17.21.",
+    ],
+    [
+      "one was approved",
+      { count: 1, since: new Date("2026-11-20T23:59:59Z") },
+      "It comes with the base image golden-run, of which there is a newer version (since 2026-11-20): build on its newest one. It needs lodash 4.17.21; where that lacks it, whoever keeps the base has to bring it.",
+    ],
+    [
+      "the policy lists some",
+      { count: 2 },
+      "It comes with the base image golden-run, of which there is a newer version: build on its newest one. It needs lodash 4.17.21; where that lacks it, whoever keeps the base has to bring it.",
+    ],
+  ])("of the base, of newer versions of which %s", (_what, newerBase, wayOut) => {
+    expect(judge([finding({ origin: "base" })], { base: "golden-run", newerBase })[0]?.wayOut).toBe(wayOut);
   });
 
   test("names the thing, and the platform where there are several", () => {

@@ -1,3 +1,4 @@
+import type { NewerVersions } from "../base/standing.ts";
 import type { Enforcement } from "../policy/enforcement.ts";
 import { type ExceptionQuery, settleViolation } from "../policy/exceptions.ts";
 import type { RefusalGate } from "../policy/scan-section.ts";
@@ -22,6 +23,8 @@ export interface ScanGateFacts {
   isClosed?: ((finding: Finding) => boolean) | undefined;
   /** What the base is called, for the way out of what comes with it. */
   base?: string;
+  /** What is newer of it, where somebody knows: whether the application's owners can mend it by building again. */
+  newerBase?: NewerVersions;
   /** Set where this is one platform of an index. */
   platform?: string;
 }
@@ -73,12 +76,12 @@ export function isLetPass(finding: Finding, { isKnown }: Pick<ScanGateFacts, "is
 /** Each reason for which the policy refuses a finding, whatever its exceptions say. */
 function listRefusals(
   finding: Finding,
-  { policy, base, platform, now }: Pick<ScanGateFacts, "policy" | "base" | "platform" | "now">,
+  { policy, base, newerBase, platform, now }: Pick<ScanGateFacts, "policy" | "base" | "newerBase" | "platform" | "now">,
 ): { violation: Violation; gate?: RefusalGate }[] {
   const exploited = finding.kev === true ? " It is known to be exploited." : "";
   const hidden = finding.hidden === undefined ? "" : ` ${finding.hidden}`;
   const refuse = (told: Pick<Violation, "rule" | "problem"> & { wayOut?: string }): Violation => ({
-    wayOut: describeWayOut(finding, base),
+    wayOut: describeWayOut(finding, base, newerBase),
     ...told,
     thing: `${finding.id} in ${finding.package.name} ${finding.package.version}`,
     problem: `${told.problem}${exploited}${hidden}`,
@@ -111,7 +114,7 @@ function describeMet({ gate, because }: MetGate): string {
   return `The policy's gate '${gate.name}' refuses it: ${because.join("; ")}.`;
 }
 
-function describeWayOut(finding: Finding, base: string | undefined): string {
+function describeWayOut(finding: Finding, base?: string, newer?: NewerVersions): string {
   const { name, type } = finding.package;
   if (!hasFix(finding)) {
     const state = finding.fixState === "wont-fix" ? "The publisher does not fix it" : "There is no fixed version yet";
@@ -122,7 +125,12 @@ function describeWayOut(finding: Finding, base: string | undefined): string {
   }
   const target = fixTarget(finding) ?? "a fixed version";
   if (finding.origin === "base") {
-    return `It comes with the base image${base === undefined ? "" : ` ${base}`}: take the base's next version, with ${name} ${target}.`;
+    const comes = `It comes with the base image${base === undefined ? "" : ` ${base}`}`;
+    if (newer === undefined) return `${comes}: take the base's next version, with ${name} ${target}.`;
+    if (newer.count === 0)
+      return `${comes}, and this is its newest version: whoever keeps the base has to bring one with ${name} ${target}.`;
+    const since = newer.since === undefined ? "" : ` (since ${newer.since.toISOString().slice(0, 10)})`;
+    return `${comes}, of which there is a newer version${since}: build on its newest one. It needs ${name} ${target}; where that lacks it, whoever keeps the base has to bring it.`;
   }
   return `Update ${name} to ${target} (${type}).`;
 }

@@ -7,6 +7,7 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
+import { findNewerVersions } from "../base/standing.ts";
 import { isCounted, type Violation } from "../result.ts";
 import { judgeBlindSpots } from "../scan/blind-spots.ts";
 import { type ComparedChild, compareFindings, type FindingComparison, reportComparison } from "../scan/compare.ts";
@@ -124,7 +125,9 @@ export async function scanImage(work: ImageScan): Promise<VerbOutcome> {
       now: startedAt,
       ...compared,
       isClosed: (finding) => vexOf?.(finding)?.isClosed === true,
-      ...(examined.base === undefined ? {} : { base: examined.base.name }),
+      ...(examined.base === undefined
+        ? {}
+        : { base: examined.base.name, newerBase: findNewerVersions(examined.base, policy.policy.bases) }),
       ...place,
     }).map((entry) => withPlace(entry, work.locate));
     const thing = `${formatRepository(image.reference)}@${child.digest}`;

@@ -43,7 +43,11 @@ test.each<[what: string, args: () => string[], says: string]>([
   ["no list of what runs", () => [], "--running FILE"],
   ["a list that is not there", () => ["--running", "/nowhere"], "can't be read"],
   ["rules without a place for them", () => ["--running", running, "--rules", "ecr"], "--out DIR"],
-  ["rules of another registry", () => ["--running", running, "--rules", "quay", "--out", "x"], "harbor, ecr, gar"],
+  [
+    "rules of another registry",
+    () => ["--running", running, "--rules", "quay", "--out", "x"],
+    "harbor, ecr, gar, acr, ghcr",
+  ],
   ["no number", () => ["--running", running, "--rollbacks", "many"], "expected a number"],
 ])("%s is refused", async (_what, args, says) => {
   const { code, err } = await prune(...args());

@@ -34,9 +34,10 @@ export const fleetHelp = `goldenpath fleet: what is there for the policy's envir
       The newest images of each repository and environment that a rollback may go to. Default: 3.
   --evidence-years N
       How long evidence of what was let in is kept. Default: 10.
-  --rules harbor|ecr|gar --out DIR
+  --rules harbor|ecr|gar|acr|ghcr --out DIR
       Write rules by which the registry keeps what stays: for POST /api/v2.0/retentions of Harbor, put-lifecycle-policy of ECR,
-      set-cleanup-policies of Artifact Registry. Not while something could not be looked at.
+      set-cleanup-policies of Artifact Registry; locks for Azure Container Registry, inputs of actions/delete-package-versions for GitHub.
+      Not while something could not be looked at.
 
   HOST/NAME…, --repositories FILE
       The repositories, or a file with one a line. Default: those below environments.*.to that the registry's catalogue lists.

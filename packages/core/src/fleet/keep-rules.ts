@@ -3,7 +3,7 @@ import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import type { PrunedImage, PrunePlan } from "./plan-prune.ts";
 
 /** Registries with rules for what stays. */
-export const ruleKinds = ["harbor", "ecr", "gar"] as const;
+export const ruleKinds = ["harbor", "ecr", "gar", "acr", "ghcr"] as const;
 export type RuleKind = (typeof ruleKinds)[number];
 
 /** ECR has so many rules in one policy. */
@@ -20,7 +20,7 @@ const maxHarborRules = 15;
  */
 export function renderKeepRules({ images }: PrunePlan, kind: RuleKind): Map<string, unknown> {
   const kept = images.filter(({ keptFor }) => keptFor.length > 0);
-  return { harbor: renderHarbor, ecr: renderEcr, gar: renderGar }[kind](kept);
+  return { harbor: renderHarbor, ecr: renderEcr, gar: renderGar, acr: renderAcr, ghcr: renderGhcr }[kind](kept);
 }
 
 type Kept = readonly PrunedImage[];
@@ -119,7 +119,7 @@ function renderGar(kept: Kept): Map<string, unknown> {
   const places = Map.groupBy(kept, ({ image }) => formatRepository(image.repository).split("/").slice(0, 3).join("/"));
   const keep = (name: string, condition: object) => ({ name, action: { type: "Keep" }, condition });
   const files = [...places].map(([place, own]): [string, unknown] => {
-    const digests = own.flatMap(({ image }) => [image.digest, ...image.children, ...image.evidence]);
+    const digests = own.flatMap(({ image }) => digestsOf(image));
     return [
       `gar-${slug(place)}.json`,
       [
@@ -131,5 +131,57 @@ function renderGar(kept: Kept): Map<string, unknown> {
   });
   return new Map(files);
 }
+
+/**
+ * For each registry the requests that lock what stays: Azure Container Registry has no rule that keeps, and what deletes,
+ * `acr purge` among that, leaves what is locked alone unless it is told otherwise. A tag has a lock of its own. What is
+ * locked can still be signed: a referrer is a manifest of its own.
+ * https://learn.microsoft.com/azure/container-registry/container-registry-image-lock
+ */
+function renderAcr(kept: Kept): Map<string, unknown> {
+  const registries = Map.groupBy(kept, ({ image }) => image.repository.registry);
+  const files = [...registries].map(([registry, own]): [string, unknown] => {
+    const paths = own.flatMap(({ image }) => [
+      ...digestsOf(image).map((digest) => `/acr/v1/${image.repository.name}/_manifests/${digest}`),
+      ...image.tags.map((tag) => `/acr/v1/${image.repository.name}/_tags/${tag}`),
+    ]);
+    const lock = (path: string) => ({ method: "PATCH", path, body: { deleteEnabled: false, writeEnabled: true } });
+    return [`acr-${slug(registry)}.json`, [...new Set(paths)].toSorted().map(lock)];
+  });
+  return new Map(files);
+}
+
+/** What a step's input may have: GitHub's runner hands it over as a variable of the environment. Bytes. */
+const maxGhcrInput = 100_000;
+
+/**
+ * For each container package of GitHub the inputs of actions/delete-package-versions that keep: GitHub has no rules of its
+ * own, and that action deletes no version whose name the expression matches. A container's version is named by its
+ * digest, whatever tags it has.
+ * https://github.com/actions/delete-package-versions
+ */
+function renderGhcr(kept: Kept): Map<string, unknown> {
+  const files = [...byRepository(kept)].map(([repository, own]): [string, unknown] => {
+    const digests = [...new Set(own.flatMap(({ image }) => digestsOf(image)))].toSorted();
+    const ignored = `^(?:${digests.join("|")})$`;
+    if (ignored.length > maxGhcrInput) {
+      throw new UserError(
+        `${repository} has ${digests.length} versions to keep, and an input of actions/delete-package-versions has no room for more than some ${Math.floor(maxGhcrInput / 72)}`,
+        { code: "rules-impossible", wayOut: "Take away what may go by hand, by the list that prune prints." },
+      );
+    }
+    const [, owner = "", ...name] = repository.split("/");
+    const inputs = { owner, "package-name": name.join("/"), "package-type": "container", "ignore-versions": ignored };
+    return [`ghcr-${slug(repository)}.json`, inputs];
+  });
+  return new Map(files);
+}
+
+/** All that goes with an image: each a version of its own where a registry deletes one by one. */
+const digestsOf = ({ digest, children, evidence }: PrunedImage["image"]): string[] => [
+  digest,
+  ...children,
+  ...evidence,
+];
 
 const slug = (name: string): string => name.replaceAll(/[^A-Za-z0-9.]+/g, "-");

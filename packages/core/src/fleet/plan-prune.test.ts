@@ -1,7 +1,6 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { describe, expect, test } from "vitest";
-import { renderKeepRules } from "./keep-rules.ts";
 import { describePrune, type PrunableImage, type PruneFacts, planPrune } from "./plan-prune.ts";
 
 const now = new Date("2026-11-26T12:00:00Z");
@@ -119,66 +118,5 @@ describe("a line of what runs", () => {
     expect(told.failures).toEqual([]);
     expect(describePrune(told)).toMatchObject({ elsewhere: { "registry.example": 2, "host.example": 1 } });
     expect(plan([next], { running }).failures).toMatchObject([{ what: "the list of what runs" }]);
-  });
-});
-
-describe("rules that keep", () => {
-  const rules = (images: PrunableImage[], kind: "harbor" | "ecr" | "gar") =>
-    Object.fromEntries(renderKeepRules(plan(images), kind));
-  const kept = image("next", 1, {
-    tags: ["1.1.0", "prod"],
-    evidence: [digestOf("evidence")],
-    children: [digestOf("c")],
-  });
-
-  test("of ECR: a rule for each tag, since an image has to have all tags of one", () => {
-    const [first, second, ...more] = (
-      rules([old(), kept], "ecr")["ecr-host.example-vetted-shop.json"] as { rules: object[] }
-    ).rules;
-    expect(first).toMatchObject({ rulePriority: 1, selection: { tagStatus: "tagged", tagPatternList: ["1.1.0"] } });
-    expect(second).toMatchObject({ rulePriority: 2, selection: { tagPatternList: ["prod"], countNumber: 1 } });
-    expect(more).toMatchObject([
-      { selection: { tagPatternList: ["sha256-*"], countNumber: 100_000 } },
-      { selection: { tagPatternList: ["sha512-*"], countNumber: 100_000 } },
-    ]);
-    const many = Array.from({ length: 48 }, (_, at) => `t${at}`);
-    expect(() => rules([image("next", 1, { tags: many })], "ecr")).toThrow(/48 tags to keep/);
-    expect(() => rules([image("next", 1, { tags: many.slice(1) })], "ecr")).not.toThrow();
-  });
-
-  test("of Harbor: a rule for each repository, and one for all where a project has no room for that", () => {
-    expect(rules([old(), kept], "harbor")["harbor-host.example-vetted.json"]).toMatchObject({
-      algorithm: "or",
-      rules: [
-        {
-          ...{ action: "retain", template: "always" },
-          tag_selectors: [{ pattern: "{1.1.0,prod,sha256-*,sha512-*}" }],
-          scope_selectors: { repository: [{ decoration: "repoMatches", pattern: "shop" }] },
-        },
-      ],
-    });
-    const many = Array.from({ length: 16 }, (_, at) =>
-      image(`i${at}`, 1, { repository: parseRepository(`host.example/vetted/a${at}`) }),
-    );
-    const all = rules(many, "harbor")["harbor-host.example-vetted.json"] as { rules: { tag_selectors: object[] }[] };
-    expect(all.rules).toHaveLength(1);
-    expect(JSON.stringify(all.rules)).toContain("{a0,a1,");
-  });
-
-  test("of Artifact Registry: by digest, with what its index names and what refers to it, and what is signed later", () => {
-    expect(rules([old(), kept], "gar")["gar-host.example-vetted-shop.json"]).toEqual([
-      {
-        ...{ name: "goldenpath-keep", action: { type: "Keep" } },
-        condition: {
-          tagState: "any",
-          versionNamePrefixes: [digestOf("c"), digestOf("evidence"), digestOf("next")].toSorted(),
-        },
-      },
-      { name: "goldenpath-keep-untagged", action: { type: "Keep" }, condition: { tagState: "untagged" } },
-      {
-        ...{ name: "goldenpath-keep-evidence", action: { type: "Keep" } },
-        condition: { tagState: "tagged", tagPrefixes: ["sha256-", "sha512-"] },
-      },
-    ]);
   });
 });

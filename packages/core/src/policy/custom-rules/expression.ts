@@ -68,7 +68,24 @@ function environmentOf(stage: RuleStage): Environment {
  * An expression of CEL over the facts of a stage: its syntax, its names and types, that it says true or false, and that
  * it can't grow without bounds. The problem says where in the expression, and the nearest right word.
  */
-export function readExpression(text: string, stage: RuleStage): { expression: Expression } | { problem: string } {
+export function readExpression(text: string, stage: RuleStage): ReadExpression {
+  const key = `${stage} ${text}`;
+  const known = read.get(key);
+  if (known !== undefined) return known;
+  const result = checkExpression(text, stage);
+  if (read.size >= maxKept) read.clear();
+  read.set(key, result);
+  return result;
+}
+
+type ReadExpression = { expression: Expression } | { problem: string };
+
+/** Those of a policy are asked of many images: each is checked once. */
+const read = new Map<string, ReadExpression>();
+/** Two of each rule that one policy may have, and of another one's. */
+const maxKept = 400;
+
+function checkExpression(text: string, stage: RuleStage): ReadExpression {
   if (text.length > maxExpression) return { problem: `is longer than ${maxExpression} characters` };
   let program: ParseResult;
   try {
@@ -161,6 +178,13 @@ export function listAsked({ ast, stage }: Expression): Set<string> {
   };
   look(ast);
   return asked;
+}
+
+/** Whether it asks a pattern, of which the cost says nothing: one may go back again and again. */
+export function usesPatterns({ ast }: Expression): boolean {
+  const uses = (node: Node): boolean =>
+    calledBy(node) === "matches" || childrenOf(node).some((child) => uses(child.node));
+  return uses(ast);
 }
 
 function isNode(value: unknown): value is Node {

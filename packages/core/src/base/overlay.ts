@@ -11,6 +11,7 @@ import {
   type PackageComparison,
   readPackages,
 } from "./packages.ts";
+import { readRelease } from "./release.ts";
 
 export interface OverlayFacts {
   /** The base's own layers, put together. */
@@ -245,11 +246,9 @@ function nameOf(key: string): string {
  * A newer release of the same distribution, and not another one: vulnerabilities are looked up by what stands there.
  */
 function judgeRelease({ before, after }: BaseChange): string | undefined {
-  const read = (bytes: Uint8Array | undefined, field: string): string =>
-    new RegExp(`^${field}=["']?([^"'\\n]*)`, "m").exec(Buffer.from(bytes ?? []).toString("latin1"))?.[1] ?? "";
-  const isSame = (field: string, of: (value: string) => string): boolean =>
-    of(read(before.content, field)) === of(read(after?.content, field));
-  const isKept = isSame("ID", (value) => value) && isSame("VERSION_ID", (value) => value.split(".")[0] ?? "");
+  const read = (bytes: Uint8Array | undefined) => readRelease(Buffer.from(bytes ?? []).toString("latin1"));
+  const [was, is] = [read(before.content), read(after?.content)];
+  const isKept = was !== undefined && was.id === is?.id && was.version === is.version;
   return after?.kind === "file" && isKept ? undefined : "it names another distribution or release";
 }
 

@@ -3,6 +3,7 @@ import { compareTrees } from "../../layers/changes.ts";
 import { formatName, formatPath } from "../../layers/tar.ts";
 import { type FileTree, findNode, resolvePath, type TreeFile } from "../../layers/tree.ts";
 import { comparePackages, readPackages } from "../packages.ts";
+import { readRelease } from "../release.ts";
 import { judgeBuildpacks } from "./buildpacks.ts";
 
 /** Why an image can't be put on another base, and what to do instead. */
@@ -53,12 +54,9 @@ export function judgeRebase(facts: RebaseFacts): RebaseRefusal[] {
   return [...refused, ...judgeRelease(facts), ...judgePackages(facts), ...judgeLayers(facts)];
 }
 
-/** Distributions of which all releases of one first number are compatible; of the others the second counts as well. */
-const byFirstNumber = ["debian", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"];
-
 function judgeRelease({ oldBase, newBase }: RebaseFacts): RebaseRefusal[] {
-  const before = readRelease(oldBase);
-  const after = readRelease(newBase);
+  const before = nameRelease(oldBase);
+  const after = nameRelease(newBase);
   const wayOut = "Choose a version of the base of the same release (--onto), or rebuild the image from its source.";
   if (before === undefined || after === undefined) {
     const which = before === undefined ? "old" : "new";
@@ -69,18 +67,10 @@ function judgeRelease({ oldBase, newBase }: RebaseFacts): RebaseRefusal[] {
   return before === after ? [] : [{ problem: `the old base is ${before}, and the new one ${after}`, wayOut }];
 }
 
-/** ID and the part of VERSION_ID that must stay (os-release(5)): `debian 12`. */
-function readRelease(tree: FileTree): string | undefined {
-  const text = readLinked(tree, "etc/os-release") ?? readLinked(tree, "usr/lib/os-release");
-  const read = (field: string): string | undefined =>
-    new RegExp(`^${field}=(["']?)([A-Za-z0-9._-]+)\\1$`, "m").exec(text ?? "")?.[2];
-  const id = read("ID");
-  const version = read("VERSION_ID");
-  if (id === undefined || version === undefined) return undefined;
-  return `${id} ${version
-    .split(".")
-    .slice(0, byFirstNumber.includes(id) ? 1 : 2)
-    .join(".")}`;
+/** `debian 12`; undefined also where no version is said. */
+function nameRelease(tree: FileTree): string | undefined {
+  const release = readRelease(readLinked(tree, "etc/os-release") ?? readLinked(tree, "usr/lib/os-release") ?? "");
+  return release === undefined || release.version === "" ? undefined : `${release.id} ${release.version}`;
 }
 
 function readLinked(tree: FileTree, path: string): string | undefined {

@@ -93,7 +93,7 @@ describe("what is asked for", () => {
   test("a slip of the hand is an error that says what there is", async () => {
     const { code, text } = await score("registry.test/a", "--require", "provenence");
     expect(code).toBe(2);
-    expect(text).toContain("Did you mean 'provenance'?");
+    expect(text).toContain("did you mean 'provenance'?");
     expect((await score("registry.test/a", "--minimum", "101")).code).toBe(2);
   });
 });

@@ -2,9 +2,8 @@ import { parseArgs } from "node:util";
 import { judgeDemands } from "@goldenpath/core/base/score/demands";
 import { gatherScores } from "@goldenpath/core/base/score/gather";
 import { renderCard, renderCardMarkdown } from "@goldenpath/core/base/score/render";
-import { checkNames } from "@goldenpath/core/base/score/score";
 import { loadPolicy } from "@goldenpath/core/policy/load";
-import { suggestWord } from "@goldenpath/core/policy/suggest";
+import { readDemands } from "@goldenpath/core/verbs/demand-inputs";
 import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
@@ -86,7 +85,8 @@ export async function runBaseCommand(args: readonly string[], output: Output): P
     throw invalid(
       "expected score IMAGE [--policy POLICY] [--minimum POINTS] [--require CHECK]… [--json or --markdown]",
     );
-  const demands = { minimum: readMinimum(values.minimum), required: readRequired(values.require ?? []) };
+  const demands = readDemands(values);
+  if ("problem" in demands) throw invalid(demands.problem);
   const reference = parseReference(text, "IMAGE");
   const context = openContext();
   const { signal } = context;
@@ -108,18 +108,4 @@ export async function runBaseCommand(args: readonly string[], output: Output): P
     for (const each of refused) output.out(`refused: ${each}\n`);
   }
   return refused.length === 0 ? exitCodes.pass : exitCodes.fail;
-}
-
-function readMinimum(text: string | undefined): number {
-  if (text === undefined) return 0;
-  if (!/^(?:\d{1,2}|100)$/.test(text)) throw invalid(`--minimum is '${text}': expected points, 0 to 100`);
-  return Number(text);
-}
-
-function readRequired(names: readonly string[]): string[] {
-  const wrong = names.find((name) => !(checkNames as readonly string[]).includes(name));
-  if (wrong === undefined) return [...names];
-  const near = suggestWord(wrong, checkNames);
-  const wayOut = `There are: ${checkNames.join(", ")}.`;
-  throw invalid(`--require is '${wrong}'`, near === undefined ? wayOut : `Did you mean '${near}'? ${wayOut}`);
 }

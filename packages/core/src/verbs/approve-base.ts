@@ -21,17 +21,16 @@ import type { Standings } from "../base/gather-standings.ts";
 import { judgeDemands, proveScore } from "../base/score/demands.ts";
 import { gatherScores } from "../base/score/gather.ts";
 import type { ScoredImage } from "../base/score/render.ts";
-import { checkNames } from "../base/score/score.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
 import { gatherRepositories } from "../fleet/gather-fleet.ts";
 import { openIdentities } from "../identities/open.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { day, duration } from "../policy/schema-text.ts";
-import { suggestWord } from "../policy/suggest.ts";
 import type { Verdict } from "../result.ts";
 import { parseSbom, type Sbom } from "../scan/catalog.ts";
 import type { Signer } from "../signing/types.ts";
+import { demandInputs } from "./demand-inputs.ts";
 import { executeVerb, type Surroundings } from "./execute.ts";
 import { identityInput } from "./identity-input.ts";
 import { withClient } from "./open.ts";
@@ -51,15 +50,6 @@ const roleText = requiredText().transform((text, context): BaseRole => {
   return z.NEVER;
 });
 
-const required = lines().transform((names, context) => {
-  for (const name of names.filter((each) => !(checkNames as readonly string[]).includes(each))) {
-    const near = suggestWord(name, checkNames);
-    const hint = near === undefined ? "" : `did you mean '${near}'? `;
-    context.addIssue({ code: "custom", message: `'${name}' is no check: ${hint}there are ${checkNames.join(", ")}` });
-  }
-  return names;
-});
-
 /** What both doors take to approve a base or an image to build in: no stage of the path, and so no verb. */
 export const approveInputs = z.object({
   policy: commonInputs.policy,
@@ -71,13 +61,7 @@ export const approveInputs = z.object({
   ),
   role: roleText,
   notes: optionalText(),
-  minimum: z
-    .string()
-    .default("0")
-    .transform((text) => text.trim() || "0")
-    .pipe(z.string().regex(/^(?:\d{1,2}|100)$/, "expected points, 0 to 100"))
-    .transform(Number),
-  require: required,
+  ...demandInputs,
   database: optionalText(),
   tag: flag(false),
   images: lines(),

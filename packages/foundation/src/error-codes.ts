@@ -97,7 +97,7 @@ export const errorCodes = {
   "github-unreachable": "GitHub can't be reached for the policy or for attestations.",
   "owner-unknown": "GitHub knows no account of a name, or answers with another's.",
   "github-unauthorized": "GitHub does not show this token the attestations of a repository, or the approvals of a run.",
-  "github-url-invalid": "`GITHUB_API_URL` is not an https URL.",
+  "github-url-invalid": "`GITHUB_API_URL` is not an https URL, or `GITHUB_SERVER_URL` names another server.",
   "go-missing": "A tool has to be built, and there is no Go in PATH.",
   "go-toolchain-unavailable": "A tool has to be built, and Go can't get the toolchain that the lock names.",
   "host-settings-invalid": "`registries` of the policy says two things of one registry, or names it wrongly.",

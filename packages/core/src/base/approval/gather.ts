@@ -168,7 +168,18 @@ async function listChildren(
 }
 
 async function listTagged(client: RegistryClient, repository: Repository, name: string): Promise<Digest[]> {
-  const tags = await client.listTags(repository);
+  const tags = await client.listTags(repository).catch((error: unknown) => {
+    if (!(error instanceof UserError) || error.code !== "registry-unauthorized") throw error;
+    // Some registries say so of a repository that is not there.
+    throw new UserError(
+      `base '${name}': the versions in ${formatRepository(repository)} can't be listed: ${error.message}`,
+      {
+        code: error.code,
+        cause: error,
+        wayOut: `Log in as who may read it. If nothing was ever pushed there, push and approve its first version, or leave base '${name}' out of the policy until then.`,
+      },
+    );
+  });
   assertFew(tags.filter((tag) => !/^sha(?:256|512)-/.test(tag)).length, name);
   const looked = await mapConcurrently(concurrency, tags, (tag) => lookAtTag(client, repository, tag));
   return looked.flatMap((found, at) => {

@@ -55,6 +55,9 @@ export const violationSchema = z.object({
   enforcedFrom: line
     .optional()
     .describe("The day (UTC, YYYY-MM-DD) from which on the policy refuses it: until then it is a warning."),
+  entry: line
+    .optional()
+    .describe("Which entry of the policy gives that day, where it is not the rule's: a name, a package, a base."),
   exception: appliedExceptionSchema
     .optional()
     .describe("The policy's exception that applied: the violation is listed and does not count."),

@@ -5,7 +5,7 @@ import type { FileTree } from "../layers/tree.ts";
 import { judgeRules } from "../policy/custom-rules/judge-rules.ts";
 import type { CustomRule } from "../policy/custom-rules/section.ts";
 import { isDayOver } from "../policy/day.ts";
-import type { Enforcement } from "../policy/enforcement.ts";
+import { type Enforcement, findOwnDay, type OwnDay } from "../policy/enforcement.ts";
 import { settleViolation } from "../policy/exceptions.ts";
 import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";
@@ -157,7 +157,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ),
   ];
   const thing = `${formatRepository(facts.repository)}@${child.digest}`;
-  const violations = found.map(({ name, ...each }) => {
+  const violations = found.map(({ name, own, ...each }) => {
     const violation: Violation = {
       ...each,
       thing,
@@ -165,7 +165,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     };
     return settleViolation(
       violation,
-      { rule: each.rule, things: [formatRepository(facts.repository)], gate: name },
+      { rule: each.rule, things: [formatRepository(facts.repository)], gate: name, own },
       facts,
     );
   });
@@ -184,8 +184,8 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
   };
 }
 
-/** `name`: which of the policy's own rules. */
-type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { name?: string };
+/** `name`: which of the policy's own rules; `own`: its own day. */
+type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { name?: string; own?: OwnDay };
 
 /**
  * Versions with the same layers can't be told apart: the first in the policy counts of those that are still approved,
@@ -284,7 +284,9 @@ function judgeExpiry(base: ApprovedBase | undefined, facts: BaseFacts): Found[] 
 /** What its signed approval refuses, where the base counts by those. */
 function judgeSigned(base: ApprovedBase | undefined, facts: BaseFacts): Found[] {
   if (base?.approval === undefined) return [];
-  return judgeSignedApproval(base.approval, facts.now).refused.map((each) => ({
+  const { refused, waiting } = judgeSignedApproval(base.approval, facts.now);
+  const own = findOwnDay(base.name, base.approval.rules);
+  return [...refused, ...waiting.map((each) => ({ ...each, ...(own === undefined ? {} : { own }) }))].map((each) => ({
     ...each,
     problem: `it stands on base '${base.name}' (${base.image}@${base.digest}): ${each.problem}`,
   }));

@@ -54,7 +54,8 @@ export function decideGate(facts: GateFacts): GateDecision {
       about.set(digest, [...known, ...decision.accepted.map((signed) => ({ stage: scope.stage, signed }))]);
       const place = platform === undefined ? {} : { platform };
       const told = decision.problems.map(
-        (problem): Violation => deferViolation({ ...problem, thing: `${scope.stage} of ${digest}`, ...place }, days),
+        ({ own, ...problem }): Violation =>
+          deferViolation({ ...problem, thing: `${scope.stage} of ${digest}`, ...place }, days, own),
       );
       violations.push(...told);
       if (!told.some(isCounted)) continue;

@@ -1,6 +1,7 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageId, Repository } from "@goldenpath/registry-client/oci/reference";
+import type { OwnDay } from "../policy/enforcement.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Verdict, Violation } from "../result.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
@@ -61,6 +62,8 @@ export interface Problem {
   wayOut: string;
   /** It refuses at once, though others of its rule may wait for a day. */
   isFirm?: true;
+  /** Its own day, where what refuses it has one. */
+  own?: OwnDay;
 }
 
 /** One required stage, about one digest. */

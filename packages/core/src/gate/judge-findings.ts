@@ -1,4 +1,7 @@
+import { deferViolation, findOwnDay } from "../policy/enforcement.ts";
+import { nameGate } from "../policy/own-days.ts";
 import { listWithdrawn } from "../policy/withdrawals.ts";
+import { isCounted } from "../result.ts";
 import { findMetGates } from "../scan/gates.ts";
 import { readToldScan, type ToldFinding, type ToldScan } from "../scan/told-findings.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
@@ -35,12 +38,15 @@ export function judgeSignedFindings(scope: StageScope, scans: readonly VerifiedS
   if (problems.length <= maxTold) return problems;
   const left = `${problems.length - maxTold} more findings, which the scan's result and the report list`;
   const wayOut = `Put right what the scan found, build again, and take the new image along the path.`;
-  // None that refuses whatever the day is gets lost among those that may wait.
-  const told = [
-    ...problems.filter(({ isFirm }) => isFirm === true),
-    ...problems.filter(({ isFirm }) => isFirm !== true),
+  // None that refuses gets lost among those that may wait.
+  const rank = ({ isFirm, own }: Problem): number => (isFirm === true ? 0 : own === undefined ? 1 : 2);
+  const told = problems.toSorted((a, b) => rank(a) - rank(b) || ((a.own?.from ?? "") < (b.own?.from ?? "") ? -1 : 1));
+  // By the earliest day of those that are left out.
+  const { own } = told[maxTold] ?? {};
+  return [
+    ...told.slice(0, maxTold),
+    { rule: "gate.finding", problem: `and ${left}`, wayOut, ...(own === undefined ? {} : { own }) },
   ];
-  return [...told.slice(0, maxTold), { rule: "gate.finding", problem: `and ${left}`, wayOut }];
 }
 
 /** Whose VEX closed something, and does so no more: one problem for each. */
@@ -86,10 +92,17 @@ function isJudgedHere({ child }: ToldFinding, { digest, facts }: StageScope): bo
 function judge(told: ToldFinding, { facts }: StageScope): Problem[] {
   // By the word of whom the policy names, as the scan stage has it signed.
   if (told.vex !== undefined) return [];
-  const [met] = findMetGates(told, facts.environment.refuse, facts.now);
-  if (met === undefined) return [];
+  const days = { enforceFrom: facts.policy.policy.enforceFrom, now: facts.now };
   const { id, package: of, fixedVersions } = told;
-  const problem = `${id} in ${of.name} ${of.version}: gate '${met.gate.name}' of environment '${facts.environmentName}' refuses it: ${met.because.join("; ")}`;
   const fix = fixedVersions.length === 0 ? "Do without it" : `Update ${of.name} to ${fixedVersions.join(" or ")}`;
-  return [{ rule: "gate.finding", problem, wayOut: `${fix}, and take the new image along the path.` }];
+  const problems: Problem[] = [];
+  for (const { gate, because } of findMetGates(told, facts.environment.refuse, facts.now)) {
+    const own = findOwnDay(nameGate(facts.environmentName, gate.name), gate);
+    const problem = `${id} in ${of.name} ${of.version}: gate '${gate.name}' of environment '${facts.environmentName}' refuses it: ${because.join("; ")}`;
+    const wayOut = `${fix}, and take the new image along the path.`;
+    problems.push({ rule: "gate.finding", problem, wayOut, ...(own === undefined ? {} : { own }) });
+    // What waits must not hide what refuses already.
+    if (isCounted(deferViolation({ rule: "gate.finding", thing: id, problem, wayOut }, days, own))) break;
+  }
+  return problems;
 }

@@ -39,8 +39,8 @@ export function judgeOwnRules(
       },
       ...{ environment: environmentName, accepted: about, source: findSource(about), now },
     });
-    return askEnvironment(policy.policy.rules, environmentName, values).map(({ name: _name, ...each }) =>
-      deferViolation({ ...each, thing, ...(platform === undefined ? {} : { platform }) }, days),
+    return askEnvironment(policy.policy.rules, environmentName, values).map(({ name: _name, own, ...each }) =>
+      deferViolation({ ...each, thing, ...(platform === undefined ? {} : { platform }) }, days, own),
     );
   });
 }

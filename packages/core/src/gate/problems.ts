@@ -2,6 +2,7 @@ import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { isDayOver } from "../policy/day.ts";
 import { deferViolation, findOverdue } from "../policy/enforcement.ts";
+import { listDays } from "../policy/own-days.ts";
 import { listAcceptedVersions } from "../policy/pointer.ts";
 import { isCounted } from "../result.ts";
 import { unknownKeyReason } from "../signing/predicates.ts";
@@ -101,7 +102,7 @@ function judgeTime(scope: StageScope, what: string, time: Date): Problem[] {
 /** Whether any of the problems refuses today, and not only from a day on. */
 export function someCount({ facts }: StageScope, problems: readonly Problem[]): boolean {
   const days = { enforceFrom: facts.policy.policy.enforceFrom, now: facts.now };
-  return problems.some((problem) => isCounted(deferViolation({ ...problem, thing: "" }, days)));
+  return problems.some(({ own, ...problem }) => isCounted(deferViolation({ ...problem, thing: "" }, days, own)));
 }
 
 function formatAge(milliseconds: number): string {
@@ -152,7 +153,7 @@ export function judgeExceptions(scope: StageScope, what: string, exceptions: Sum
 
 /** A pass with warnings holds until the first day on which one of them would have refused. */
 function judgeDeferred({ facts }: StageScope, what: string, { deferred = [] }: SummaryExceptions): Problem[] {
-  return findOverdue(deferred, facts.policy.policy.enforceFrom, facts.now).map(({ rule, from }) => ({
+  return findOverdue(deferred, listDays(facts.policy.policy), facts.now).map(({ rule, from }) => ({
     rule: "gate.deferred",
     problem: `${what} passed with a warning of ${rule}, which refuses since ${from}`,
     wayOut: `Put right what the warning says (the stage's result and the report have it), build again, and take the new image along the path.`,

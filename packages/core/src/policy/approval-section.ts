@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { duration, name, tagName } from "./schema-text.ts";
+import { duration, name, ownDay, tagName } from "./schema-text.ts";
 
 const least = (most: number) => z.number().int().min(1).max(most).optional();
 
@@ -35,6 +35,11 @@ export const approvalSection = z.strictObject({
     .optional()
     .describe(
       "How many points a version must have at least, by question of `goldenpath base score` and on each platform: of what rests on proof alone. `goldenpath base approve` signs no version with fewer, and one whose approval does not say so does not count.",
+    ),
+  enforceFrom: ownDay
+    .optional()
+    .describe(
+      "The first day (UTC) on which `maxAge`, `maxBehind` and `score` refuse an image; until then they warn. Whose approval counts, its role and its end of life wait for nothing. Default: that of base.expired or base.behind in `enforceFrom`, or at once.",
     ),
   tag: tagName
     .optional()

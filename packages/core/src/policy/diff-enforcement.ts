@@ -1,4 +1,4 @@
-import type { Direction } from "./diff-meanings.ts";
+import type { Direction } from "./diff-meaning.ts";
 
 /** One change, as `diffPolicies` tells it. */
 interface DayChange {

@@ -1,59 +1,17 @@
+import {
+  atMost,
+  day,
+  grants,
+  identity,
+  later,
+  type Meaning,
+  type Meanings,
+  scale,
+  told,
+  unclear,
+  until,
+} from "./diff-meaning.ts";
 import { rescannedEvery } from "./scan-section.ts";
-
-/** What a change does to what is let through; `unknown`: nobody can say, which is no narrowing. */
-export type Direction = "widening" | "narrowing" | "neither" | "unknown";
-
-/**
- * What a change of one key means. `says` is a clause that holds for the value at `{}`. Directions are of what the policy
- * lets through: widening lets in what was shut out.
- */
-export type Meaning =
-  /** Each entry lets something in; `absent`: what holds without the key. */
-  | { as: "grants"; says: string; absent?: "all" | "none"; covers?: (wide: string, narrow: string) => boolean }
-  /** Each entry shuts something out. */
-  | { as: "demands"; says: string; absent?: "all" | "none" }
-  /** Another value lets in another, and shuts out the one before. Without the key, `absent`. */
-  | { as: "identity"; says: string; absent?: "all" | "none"; same?: readonly string[] }
-  /** A number, a duration or a time of which more lets in more (`most`), or less (`least`). */
-  | { as: "most" | "least"; says: string; absent?: number; unit?: "duration" }
-  /** Words, from what lets in least to what lets in most. */
-  | { as: "scale"; says: string; values: readonly (string | boolean | undefined)[] }
-  /** Lets nothing in and shuts nothing out. */
-  | { as: "told"; says: string }
-  /** Another value may let in more or less: nobody can say. `more`: the direction of its being there at all. */
-  | { as: "unclear"; says: string; more?: Direction }
-  /** A map that may be missing; `more`: the direction of its being there. */
-  | { as: "section"; says: string; more: Direction }
-  /** Days by rule, from which each refuses; without one at once. */
-  | { as: "days" }
-  /** Maps by name. `isOpen`: one that is missing is one without anything in it. */
-  | { as: "names"; says: string; more: Direction; isOpen?: boolean }
-  /** Maps in a list, told apart by some of their keys. */
-  | { as: "list"; says: string; more: Direction; by: readonly string[] };
-
-type Meanings = Readonly<Record<string, Meaning>>;
-
-const grants = (says: string, more: Partial<Extract<Meaning, { as: "grants" }>> = {}): Meaning => ({
-  as: "grants",
-  says,
-  ...more,
-});
-const identity = (says: string, more: Partial<Extract<Meaning, { as: "identity" }>> = {}): Meaning => ({
-  as: "identity",
-  says,
-  ...more,
-});
-const unclear = (says: string, more: { more?: Direction } = {}): Meaning => ({ as: "unclear", says, ...more });
-const told = (says: string): Meaning => ({ as: "told", says });
-/** A time for which something is let pass: without it none. */
-const later = (says: string): Meaning => ({ as: "most", says, unit: "duration", absent: 0 });
-const atMost = (says: string): Meaning => ({ as: "most", says, unit: "duration", absent: Number.POSITIVE_INFINITY });
-const until = (says: string): Meaning => ({ as: "most", says, absent: Number.POSITIVE_INFINITY });
-const scale = (says: string, ...values: readonly (string | boolean | undefined)[]): Meaning => ({
-  as: "scale",
-  says,
-  values,
-});
 
 const severities = ["negligible", "low", "medium", "high", "critical"] as const;
 
@@ -80,6 +38,7 @@ const gateMeanings = (at: string): Meanings => ({
   [`${at}[].types`]: { as: "demands", says: "findings in packages of kind {} are refused", absent: "all" },
   [`${at}[].scopes`]: { as: "demands", says: "findings in packages of scope {} are refused", absent: "all" },
   [`${at}[].origins`]: { as: "demands", says: "findings that come from {} are refused", absent: "all" },
+  [`${at}[].enforceFrom`]: day("the gate"),
   [`${at}[].missing`]: scale("what nobody says is handled so: {}", "refuse", "pass"),
 });
 
@@ -159,6 +118,7 @@ const bases: Meanings = {
       { as: "least", says: `a version has {} proven points for ${question} at least` },
     ]),
   ),
+  "bases[].approval.enforceFrom": day("what is asked of a version's age and points"),
   "bases[].approval.tag": told("the tag {} follows the newest approved version"),
   "bases[].mayChange": grants("layers on top may change {}", { absent: "none" }),
 };
@@ -171,6 +131,7 @@ const rules: Meanings = {
   "rules[].expression": unclear("images pass of which this holds: {}"),
   "rules[].message": told("it says: {}"),
   "rules[].remedy": told("its way out is: {}"),
+  "rules[].enforceFrom": day("it"),
   "rules[].environments": { as: "demands", says: "the environment {} asks it", absent: "all" },
 };
 
@@ -181,6 +142,7 @@ const images: Meanings = {
   "images.mustHave[].file": told("it is the file {}"),
   "images.mustHave[].package": told("it is the package {}"),
   "images.mustHave[].label": told("it is the label {}"),
+  "images.mustHave[].enforceFrom": day("it"),
   "images.mustHave[].value": identity("the label's value is {}", { absent: "all" }),
 };
 
@@ -280,6 +242,7 @@ const scan: Meanings = {
   "scan.packages[].name": told("it is the package {}"),
   "scan.packages[].purl": told("it is the package {}"),
   "scan.packages[].versions": { as: "demands", says: "it is refused in the version {}", absent: "all" },
+  "scan.packages[].enforceFrom": day("it"),
   "scan.packages[].reason": told("the reason told is: {}"),
   "scan.licenses": { as: "section", says: "packages are refused by their licence", more: "narrowing" },
   "scan.licenses.refuse": { as: "demands", says: "packages under {} are refused" },
@@ -291,6 +254,7 @@ const scan: Meanings = {
       { as: "least", says: `so many per cent of an SBOM's packages have this (${what}): {}` },
     ]),
   ),
+  "scan.sbom.enforceFrom": day("what an SBOM has to say"),
   "scan.vex": { as: "section", says: "findings can be closed by VEX", more: "widening" },
   "scan.vex.signers": grants("the VEX of {} closes findings"),
   "scan.vex.unmatched": scale("statements that concern nothing found: {}", "refuse", "tell"),

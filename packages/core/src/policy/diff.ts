@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { diffEnforcement } from "./diff-enforcement.ts";
-import { type Direction, type Meaning, meanings } from "./diff-meanings.ts";
+import type { Direction, Meaning } from "./diff-meaning.ts";
+import { meanings } from "./diff-meanings.ts";
 import { fill, show, showDuration } from "./diff-words.ts";
 import type { Policy } from "./schema.ts";
 
@@ -313,9 +314,11 @@ function diffAmount(
   const shown = (value: unknown): string =>
     unit === "duration" && typeof value === "number"
       ? showDuration(value)
-      : value === undefined
-        ? "no limit"
-        : show(value);
+      : value !== undefined
+        ? show(value)
+        : unit === "day"
+          ? "at once"
+          : "no limit";
   const [older, newer] = [amount(before), amount(after)];
   const sentence = `${says.replace("{}", () => shown(after))} (before: ${shown(before)})`;
   if (Number.isNaN(older) || Number.isNaN(newer)) return [tell(place, "unknown", sentence)];

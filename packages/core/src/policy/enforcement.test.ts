@@ -57,10 +57,12 @@ describe("a violation", () => {
   test("was let pass no longer than both policies say", () => {
     const now = at("2027-02-01T00:00:00Z");
     const deferred = [{ rule: "scan.severity", from: "2027-03-01" }];
-    expect(findOverdue(deferred, enforceFrom, now)).toEqual([]);
-    expect(findOverdue(deferred, {}, now)).toHaveLength(1);
-    expect(findOverdue(deferred, { "scan.severity": "2027-02-01" }, now)).toHaveLength(1);
-    expect(findOverdue([{ rule: "scan.severity", from: "2027-02-01" }], enforceFrom, now)).toHaveLength(1);
+    expect(findOverdue(deferred, new Map(Object.entries(enforceFrom)), now)).toEqual([]);
+    expect(findOverdue(deferred, new Map(), now)).toHaveLength(1);
+    expect(findOverdue(deferred, new Map([["scan.severity", "2027-02-01"]]), now)).toHaveLength(1);
+    expect(
+      findOverdue([{ rule: "scan.severity", from: "2027-02-01" }], new Map(Object.entries(enforceFrom)), now),
+    ).toHaveLength(1);
   });
 });
 

@@ -89,33 +89,60 @@ export const postponableRules: readonly Rule[] = (Object.keys(postponable) as Ru
 /** Rule → the first day (UTC, `YYYY-MM-DD`) on which it refuses: a policy's `enforceFrom`. */
 export type Enforcement = Readonly<Partial<Record<Rule, string>>>;
 
+/** Of one entry of the policy that says itself from when on it refuses, whatever the day of its rule is. */
+export interface OwnDay {
+  /** What tells it from others of the rule: a name, a package. */
+  entry: string;
+  /** The first day (UTC, `YYYY-MM-DD`) on which it refuses. */
+  from: string;
+}
+
+/** An entry's own day, where it has one. */
+export function findOwnDay(entry: string, { enforceFrom }: { enforceFrom?: string | undefined }): OwnDay | undefined {
+  return enforceFrom === undefined ? undefined : { entry, from: enforceFrom };
+}
+
 /** The day from which on a rule refuses, where that has not come; undefined: it refuses now. */
-export function findLaterDay(rule: Rule, enforceFrom: Enforcement | undefined, now: Date): string | undefined {
-  if (enforceFrom === undefined || postponable[rule] !== true || !Object.hasOwn(enforceFrom, rule)) return undefined;
-  const from = enforceFrom[rule];
+export function findLaterDay(
+  rule: Rule,
+  enforceFrom: Enforcement | undefined,
+  now: Date,
+  own?: OwnDay | undefined,
+): string | undefined {
+  const from = own?.from ?? findRuleDay(rule, enforceFrom);
   return from === undefined || isDayReached(from, now) ? undefined : from;
 }
 
-/** The rules that only warn of something here, each once with its day. */
+function findRuleDay(rule: Rule, enforceFrom: Enforcement | undefined): string | undefined {
+  if (enforceFrom === undefined || postponable[rule] !== true || !Object.hasOwn(enforceFrom, rule)) return undefined;
+  return enforceFrom[rule];
+}
+
+/** How a verdict calls what waited: a rule, or an entry of the policy's with a day of its own. */
+export const nameWaiting = (rule: string, entry: string | undefined): string =>
+  entry === undefined ? rule : `${rule}/${entry}`;
+
+/** What only warns of something here, each once with its day. */
 export function listDeferred(violations: readonly ListedViolation[]): { rule: string; from: string }[] {
-  const days = violations.flatMap(({ rule, enforcedFrom }) =>
-    enforcedFrom === undefined ? [] : [{ rule, from: enforcedFrom }],
+  const days = violations.flatMap(({ rule, enforcedFrom, entry }) =>
+    enforcedFrom === undefined ? [] : [{ rule: nameWaiting(rule, entry), from: enforcedFrom }],
   );
   return [...new Map(days.map((each) => [each.rule, each])).values()];
 }
 
 /**
  * Of what a verdict let pass with warnings, what is refused by now: by the day that it was given then, or by the policy
- * of now, which may have an earlier one or none.
+ * of now, which may have an earlier one or none. What waited for a day of its own waits for that of its rule, where the
+ * policy of now gives one to that alone.
+ * @param days of rules and of entries, as {@link nameWaiting} calls them
  */
 export function findOverdue(
   deferred: readonly { rule: string; from: string }[],
-  enforceFrom: Enforcement,
+  days: ReadonlyMap<string, string>,
   now: Date,
 ): { rule: string; from: string }[] {
-  const days = new Map<string, string>(Object.entries(enforceFrom));
   return deferred.flatMap(({ rule, from }) => {
-    const today = days.get(rule);
+    const today = days.get(rule) ?? days.get(rule.split("/")[0] ?? rule);
     if (today === undefined) return [{ rule, from: "before now, by the policy of now" }];
     const first = today < from ? today : from;
     return isDayReached(first, now) ? [{ rule, from: first }] : [];
@@ -129,8 +156,10 @@ export function findOverdue(
 export function deferViolation(
   violation: Violation,
   { enforceFrom, now }: { enforceFrom?: Enforcement | undefined; now: Date },
+  own?: OwnDay | undefined,
 ): Violation {
   if (violation.exception !== undefined || violation.isFirm === true) return violation;
-  const from = findLaterDay(violation.rule, enforceFrom, now);
-  return from === undefined ? violation : { ...violation, enforcedFrom: from };
+  const from = findLaterDay(violation.rule, enforceFrom, now, own);
+  if (from === undefined) return violation;
+  return { ...violation, enforcedFrom: from, ...(own === undefined ? {} : { entry: own.entry }) };
 }

@@ -2,7 +2,7 @@ import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { AppliedException, Violation } from "../result.ts";
 import { isDayOver } from "./day.ts";
-import { deferViolation, type Enforcement } from "./enforcement.ts";
+import { deferViolation, type Enforcement, type OwnDay } from "./enforcement.ts";
 import { exceptionKeys } from "./scan-section.ts";
 import type { Exception } from "./schema.ts";
 import type { GrantedException } from "./signed-exceptions/choose.ts";
@@ -19,6 +19,8 @@ export interface ExceptionQuery {
   package?: string;
   /** The policy's gate that refuses it, for rules that know one. */
   gate?: string | undefined;
+  /** The day from which on what refuses it does, where it has one of its own. */
+  own?: OwnDay | undefined;
 }
 
 export interface ExceptionMatch {
@@ -53,7 +55,7 @@ export function settleViolation(
   query: ExceptionQuery,
   { exceptions, ...days }: { exceptions: readonly Exception[]; enforceFrom?: Enforcement | undefined; now: Date },
 ): Violation {
-  return deferViolation(exceptViolation(violation, findException(exceptions, query, days.now)), days);
+  return deferViolation(exceptViolation(violation, findException(exceptions, query, days.now)), days, query.own);
 }
 
 /** The violation with the exception that sets it aside, or with a word about the one that no longer does. */

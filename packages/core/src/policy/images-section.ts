@@ -1,22 +1,35 @@
 import { z } from "zod";
-import { basePath, text } from "./schema-text.ts";
+import { basePath, ownDay, text } from "./schema-text.ts";
 
 /** What an image has or does that the policy may refuse, whatever it stands on. */
 export const antipatterns = ["root-user", "secrets", "package-caches", "committed"] as const;
 export type Antipattern = (typeof antipatterns)[number];
 
+const dated = { enforceFrom: ownDay.optional() };
+
 const requiredThing = z.union(
   [
-    z.strictObject({ file: basePath.describe("A file or folder at this path.") }),
-    z.strictObject({ package: text.describe("A package of the operating system, as its database calls it.") }),
+    z.strictObject({ file: basePath.describe("A file or folder at this path."), ...dated }),
+    z.strictObject({
+      package: text.describe("A package of the operating system, as its database calls it."),
+      ...dated,
+    }),
     z.strictObject({
       label: text.describe("A label of the image's config."),
       value: text.optional().describe("The label's value. Default: any but an empty one."),
+      ...dated,
     }),
   ],
   "expected one of: file, package, label (with or without value)",
 );
 export type RequiredThing = z.infer<typeof requiredThing>;
+
+/** What tells it from others: `package curl`. */
+export function nameThing(thing: RequiredThing): string {
+  if ("file" in thing) return `file ${thing.file}`;
+  if ("package" in thing) return `package ${thing.package}`;
+  return `label ${thing.label}${thing.value === undefined ? "" : `=${thing.value}`}`;
+}
 
 export const imagesSection = z
   .strictObject({

@@ -167,9 +167,9 @@ function makeFinding(
   ];
 }
 
-function deferred(problem: Problem, { loaded, now }: CaseFacts): CaseProblem {
+function deferred({ own, ...problem }: Problem, { loaded, now }: CaseFacts): CaseProblem {
   const days = { enforceFrom: loaded.policy.enforceFrom, now };
-  const { enforcedFrom } = deferViolation({ ...problem, thing: "" }, days);
+  const { enforcedFrom } = deferViolation({ ...problem, thing: "" }, days, own);
   return {
     ...{ rule: problem.rule, problem: problem.problem },
     ...(enforcedFrom === undefined ? {} : { from: enforcedFrom }),

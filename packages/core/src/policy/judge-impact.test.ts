@@ -262,6 +262,9 @@ describe("rules of the policy's own, of what is signed and what the image's conf
     const own = rule("base", '"team" in config.labels');
     const waits = { ...own, enforceFrom: { "base.rule": "2099-01-01" } };
     expect(judge(waits).outcome).toBe("later");
+    expect(judge(rule("base", '"team" in config.labels', { enforceFrom: "2099-01-01" }))).toMatchObject({
+      ...{ outcome: "later", because: [{ problem: "will fail from 2099-01-01: rule 'own': it is not so" }] },
+    });
     expect(judge(own, seen(), waits).outcome).toBe("falls");
     expect(judge(waits, seen(), waits).outcome).toBe("stays");
   });

@@ -1,5 +1,5 @@
 import type { PolicyChange } from "./diff.ts";
-import type { Direction } from "./diff-meanings.ts";
+import type { Direction } from "./diff-meaning.ts";
 
 const directions: readonly Direction[] = ["widening", "unknown", "narrowing", "neither"];
 

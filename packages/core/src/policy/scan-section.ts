@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { day, duration, name, repositoryText, text } from "./schema-text.ts";
+import { day, duration, name, ownDay, repositoryText, text } from "./schema-text.ts";
 
 export const severities = ["negligible", "low", "medium", "high", "critical"] as const;
 export type Severity = (typeof severities)[number];
@@ -61,7 +61,12 @@ const missing = z
   );
 
 const gate = z
-  .strictObject({ name: name.describe("How violations call it."), ...conditions, missing })
+  .strictObject({
+    name: name.describe("How violations call it."),
+    ...conditions,
+    missing,
+    enforceFrom: ownDay.optional(),
+  })
   .refine((written) => Object.keys(conditions).some((key) => written[key as keyof typeof conditions] !== undefined), {
     message: `has no condition (there are: ${Object.keys(conditions).join(", ")})`,
   });
@@ -79,11 +84,16 @@ const forbiddenPackage = z
       .describe("Or its package URL, without version and qualifiers: pkg:npm/event-stream."),
     versions: z.array(text).min(1).optional().describe("Only in these versions, each exactly. Default: in all."),
     reason: text.describe("Why; violations repeat it."),
+    enforceFrom: ownDay.optional(),
   })
   .refine((written) => (written.name === undefined) !== (written.purl === undefined), {
     message: "expected `name` or `purl`, one of them",
   });
 export type ForbiddenPackage = z.infer<typeof forbiddenPackage>;
+
+/** What tells it from others: `lodash`, `pkg:npm/lodash 4.17.20`. */
+export const nameForbidden = ({ name: of, purl, versions = [] }: ForbiddenPackage): string =>
+  [of ?? purl ?? "", ...versions].join(" ");
 
 const licensesSchema = z.strictObject({
   refuse: z
@@ -169,6 +179,7 @@ const sbomQuality = z.strictObject({
   license: percent.describe("Packages with a licence."),
   hash: percent.describe("Packages with a hash."),
   supplier: percent.describe("Packages with a supplier, publisher or author."),
+  enforceFrom: ownDay.optional(),
 });
 export type SbomQuality = z.infer<typeof sbomQuality>;
 

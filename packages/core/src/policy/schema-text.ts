@@ -54,6 +54,11 @@ export const duration = z
 /** The last day on which something holds, in UTC, both ends included. */
 export const day = z.iso.date("expected a day, YYYY-MM-DD");
 
+/** Of one entry, where the policy's own `enforceFrom` is of a whole rule. */
+export const ownDay = day.describe(
+  "The first day (UTC) on which this refuses; until then it warns. Default: that of its rule in `enforceFrom`, or at once.",
+);
+
 /** Of a builder: no image says it, since an image's own dates are whatever its maker wrote. */
 export const approvedDay = day.describe(
   "The day (UTC) on which its newest version was approved. `builderMaxAge` counts from it; set it with each new version.",

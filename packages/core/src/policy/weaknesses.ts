@@ -1,6 +1,7 @@
 import { imageSourcePrefix } from "../origin/read-import.ts";
 import { listInstances, readTrust } from "../signing/sigstore-instance.ts";
 import { rowOfStage, type Stage, stages } from "../stages.ts";
+import { listDays } from "./own-days.ts";
 import type { LoadedPolicy, Policy } from "./schema.ts";
 
 /** The stages without which an image's way is not the whole one. */
@@ -44,8 +45,8 @@ export function describeWeaknesses({ policy }: Pick<LoadedPolicy, "policy">, env
     }
   }
   if (environmentName !== undefined) return weaknesses;
-  for (const [rule, from] of Object.entries(policy.enforceFrom))
-    weaknesses.push(`enforceFrom.${rule}: only warns until it refuses from ${from} on`);
+  for (const [waiting, from] of listDays(policy))
+    weaknesses.push(`enforceFrom.${waiting}: only warns until it refuses from ${from} on`);
   weaknesses.push(...describeSources(policy), ...describeSharedDestinations(policy), ...describeUnsaid(policy));
   for (const [host, settings] of Object.entries(policy.registries.hosts)) {
     if (settings.skipVerify)

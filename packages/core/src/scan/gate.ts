@@ -1,5 +1,5 @@
 import type { NewerVersions } from "../base/standing.ts";
-import type { Enforcement } from "../policy/enforcement.ts";
+import { type Enforcement, findOwnDay } from "../policy/enforcement.ts";
 import { type ExceptionQuery, settleViolation } from "../policy/exceptions.ts";
 import type { RefusalGate } from "../policy/scan-section.ts";
 import type { Exception, Policy } from "../policy/schema.ts";
@@ -48,7 +48,8 @@ export function judgeFindings(facts: ScanGateFacts): RefusedFinding[] {
       for (const { violation, gate } of listRefusals(finding, facts)) {
         if (isOld && (gate === undefined || facts.metBefore?.(finding, gate) === true)) continue;
         const things = [finding.id, ...finding.aliases];
-        const named = { package: finding.package.name, gate: gate?.name };
+        const own = gate === undefined ? undefined : findOwnDay(gate.name, gate);
+        const named = { package: finding.package.name, gate: gate?.name, own };
         const query: ExceptionQuery = { rule: violation.rule, things, ...named };
         const settled = settleViolation(violation, query, facts);
         refused.push({ finding, violation: settled });

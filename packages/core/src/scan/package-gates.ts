@@ -1,9 +1,9 @@
 import { z } from "zod";
-import type { Enforcement } from "../policy/enforcement.ts";
+import { deferViolation, type Enforcement, findOwnDay } from "../policy/enforcement.ts";
 import { settleViolation } from "../policy/exceptions.ts";
-import type { ForbiddenPackage, LicenseRules, SbomQuality } from "../policy/scan-section.ts";
+import { type ForbiddenPackage, type LicenseRules, nameForbidden, type SbomQuality } from "../policy/scan-section.ts";
 import type { Exception } from "../policy/schema.ts";
-import type { Violation } from "../result.ts";
+import { isCounted, type Violation } from "../result.ts";
 import { parsePackageUrl } from "./components.ts";
 import { canonicalLicense, judgeLicense, type LicenseAnswer } from "./licenses.ts";
 import { flattenComponents } from "./nested.ts";
@@ -85,7 +85,11 @@ export function judgePackages(facts: PackageGateFacts): Violation[] {
   const found = [
     ...components.flatMap((component) => judgeForbidden(component, packages ?? [], facts)),
     ...components.flatMap((component) => (licenses === undefined ? [] : judgeLicenses(component, licenses, facts))),
-    ...(quality === undefined ? [] : judgeQuality(document.metadata, components, quality, facts.image)),
+    ...(quality === undefined
+      ? []
+      : judgeQuality(document.metadata, components, quality, facts.image).map((each) =>
+          deferViolation(each, facts, findOwnDay("quality", quality)),
+        )),
   ];
   const place = facts.platform === undefined ? {} : { platform: facts.platform };
   // One package may lie in several places.
@@ -97,12 +101,18 @@ function judgeForbidden(
   forbidden: readonly ForbiddenPackage[],
   facts: PackageGateFacts,
 ): Violation[] {
-  const match = forbidden.find(
+  const matches = forbidden.filter(
     ({ name, purl, versions }) =>
       (purl === undefined ? name === component.name : pathOf(purl) !== "" && pathOf(purl) === pathOf(component.purl)) &&
       (versions === undefined || versions.includes(component.version ?? "")),
   );
-  if (match === undefined) return [];
+  const judged = matches.map((match) => refuseForbidden(component, match, facts));
+  // What waits must not hide what refuses already.
+  const counted = judged.findIndex(isCounted);
+  return judged.slice(0, counted === -1 ? Math.max(1, judged.length) : counted + 1);
+}
+
+function refuseForbidden(component: Component, match: ForbiddenPackage, facts: PackageGateFacts): Violation {
   const violation: Violation = {
     rule: "scan.package",
     thing: nameOf(component),
@@ -110,8 +120,8 @@ function judgeForbidden(
     wayOut: `Do without ${component.name}${match.versions === undefined ? "" : `, or take another version than ${match.versions.join(", ")}`}.`,
   };
   const things = [component.name, ...(match.purl === undefined ? [] : [match.purl]), ...withoutVersion(component.purl)];
-  const query = { rule: "scan.package" as const, things, package: component.name };
-  return [settleViolation(violation, query, facts)];
+  const own = findOwnDay(nameForbidden(match), match);
+  return settleViolation(violation, { rule: "scan.package", things, package: component.name, own }, facts);
 }
 
 function judgeLicenses(component: Component, { refuse, unknown }: LicenseRules, facts: PackageGateFacts): Violation[] {
@@ -134,8 +144,10 @@ function judgeLicenses(component: Component, { refuse, unknown }: LicenseRules, 
   return [settleViolation(violation, query, facts)];
 }
 
+type Element = Exclude<keyof SbomQuality, "enforceFrom">;
+
 /** What CISA's minimum elements ask of each component, as CycloneDX has it. */
-const elements: Record<keyof SbomQuality, { what: string; isThere(component: Component): boolean }> = {
+const elements: Record<Element, { what: string; isThere(component: Component): boolean }> = {
   version: { what: "a version", isThere: ({ version }) => isSaid(version) },
   identifier: { what: "a package URL or a CPE", isThere: ({ purl, cpe }) => isSaid(purl) || isSaid(cpe) },
   license: {
@@ -171,7 +183,7 @@ function judgeQuality(
   if (Number.isNaN(Date.parse(metadata.timestamp ?? "")))
     found.push(refuse("It does not say when it was made.", again));
   if (!hasTool(metadata.tools)) found.push(refuse("It does not say by which tool it was made.", again));
-  for (const name of Object.keys(elements) as (keyof SbomQuality)[]) {
+  for (const name of Object.keys(elements) as Element[]) {
     const { what, isThere } = elements[name];
     const lacking = components.filter((component) => !isThere(component));
     // In whole numbers: 19 of 20 are 95 per cent, and no rounding makes them more.

@@ -65,10 +65,10 @@ export function settleRules(
   },
 ): Violation[] {
   const place = platform === undefined ? {} : { platform };
-  return broken.map(({ name, ...each }) =>
+  return broken.map(({ name, own, ...each }) =>
     settleViolation(
       { ...each, thing: image, ...place },
-      { rule: each.rule, things: [repository], gate: name },
+      { rule: each.rule, things: [repository], gate: name, own },
       settled,
     ),
   );

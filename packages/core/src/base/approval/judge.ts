@@ -1,5 +1,6 @@
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import type { ApprovalRules } from "../../policy/approval-section.ts";
+import { isDayReached } from "../../policy/day.ts";
 import type { Violation } from "../../result.ts";
 import { judgeProven, type LeastPoints } from "../score/demands.ts";
 import type { FoundApproval } from "./choose.ts";
@@ -7,7 +8,7 @@ import type { ProvenScore } from "./predicate.ts";
 
 /** What the policy asks of a version's approval, and what was found. */
 export interface ApprovalState {
-  rules: Pick<ApprovalRules, "maxAge" | "maxBehind" | "grace" | "warnBefore" | "score">;
+  rules: Pick<ApprovalRules, "maxAge" | "maxBehind" | "grace" | "warnBefore" | "score" | "enforceFrom">;
   found: FoundApproval;
   /** When the newer versions of the base were approved. */
   newer: readonly Date[];
@@ -26,8 +27,12 @@ export function listNewer(found: FoundApproval, versions: readonly { found: Foun
   );
 }
 
+type Refused = Pick<Violation, "rule" | "problem" | "wayOut">;
+
 export interface ApprovalVerdict {
-  refused: Pick<Violation, "rule" | "problem" | "wayOut">[];
+  refused: Refused[];
+  /** What `maxAge`, `maxBehind` and `score` refuse from the day of their `enforceFrom` on, which has not come. */
+  waiting: Refused[];
   /** What will be refused, and when. */
   warnings: string[];
 }
@@ -36,6 +41,8 @@ interface End {
   at: number;
   rule: "base.expired" | "base.behind";
   says: string;
+  /** By the approval itself, and by no demand of the policy's. */
+  isSigned?: true;
 }
 
 const day = 86_400_000;
@@ -50,10 +57,12 @@ export function judgeApproval({ rules, found, newer, use = "run" }: ApprovalStat
   if (found.kind === "refused") {
     const wayOut =
       "Rebuild it on an approved version, or have the platform team approve this one: goldenpath base approve.";
-    return { refused: [{ rule: "base.approval", problem: found.problem, wayOut }], warnings: [] };
+    return { refused: [{ rule: "base.approval", problem: found.problem, wayOut }], waiting: [], warnings: [] };
   }
   const { approvedAt, endOfLife, role } = found.approval;
-  const verdict: ApprovalVerdict = { refused: [], warnings: [] };
+  const verdict: ApprovalVerdict = { refused: [], waiting: [], warnings: [] };
+  const { enforceFrom } = rules;
+  const demanded = enforceFrom === undefined || isDayReached(enforceFrom, now) ? verdict.refused : verdict.waiting;
   if (use === "build" && role === "run-only") {
     verdict.refused.push({
       rule: "build.builder",
@@ -69,11 +78,12 @@ export function judgeApproval({ rules, found, newer, use = "run" }: ApprovalStat
     });
   }
   for (const problem of judgePoints(found.approval.proven, rules.score))
-    verdict.refused.push({ rule: "base.approval", problem, wayOut: mend });
-  for (const { at, rule, says } of listEnds({ approvedAt, endOfLife, rules, newer })) {
+    demanded.push({ rule: "base.approval", problem, wayOut: mend });
+  for (const { at, rule, says, isSigned } of listEnds({ approvedAt, endOfLife, rules, newer })) {
     const refusedFrom = at + (rules.grace ?? 0);
     // What is no time has been reached.
-    if (!(now.getTime() < refusedFrom)) verdict.refused.push({ rule, problem: says, wayOut: rebuild });
+    if (!(now.getTime() < refusedFrom))
+      (isSigned === true ? verdict.refused : demanded).push({ rule, problem: says, wayOut: rebuild });
     else if (now.getTime() >= at - (rules.warnBefore ?? 0))
       verdict.warnings.push(`${says}; images on it are refused from ${new Date(refusedFrom).toISOString()} on`);
   }
@@ -103,6 +113,7 @@ function listEnds({
       at: Date.parse(`${endOfLife}T00:00:00Z`) + day,
       rule: "base.expired",
       says: `its end of life is ${endOfLife}`,
+      isSigned: true,
     },
   ];
   if (maxAge !== undefined) {

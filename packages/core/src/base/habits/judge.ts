@@ -1,9 +1,10 @@
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { formatPath } from "../../layers/tar.ts";
 import { type FileTree, findNode, resolvePath } from "../../layers/tree.ts";
-import type { Antipattern, RequiredThing } from "../../policy/images-section.ts";
+import { findOwnDay, type OwnDay } from "../../policy/enforcement.ts";
+import { type Antipattern, nameThing, type RequiredThing } from "../../policy/images-section.ts";
 import type { Violation } from "../../result.ts";
-import { readPackages } from "../packages.ts";
+import { type InstalledPackage, readPackages } from "../packages.ts";
 import { findCommitted, findSecretVariables, findStartUser, type ImageHabits } from "./config.ts";
 import type { Leftover } from "./leftovers.ts";
 
@@ -24,7 +25,7 @@ export interface HabitRules {
   mustHave: readonly RequiredThing[];
 }
 
-type Found = Pick<Violation, "rule" | "problem" | "wayOut">;
+type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { own?: OwnDay };
 
 /**
  * Does an image look as the policy has it? Rules: `base.root-user`, `base.secret`, `base.package-cache`,
@@ -109,30 +110,51 @@ function judgeCommitted({ habits, ownLayers }: HabitFacts): Found[] {
   );
 }
 
-function judgeRequired({ image, labels }: HabitFacts, mustHave: readonly RequiredThing[]): Found[] {
+function judgeRequired(facts: HabitFacts, mustHave: readonly RequiredThing[]): Found[] {
   if (mustHave.length === 0) return [];
+  const { image } = facts;
   const packages = image === undefined ? undefined : [...readPackages(image).values()];
-  const missing = mustHave.flatMap((thing): string[] => {
-    if ("label" in thing) {
-      const { label, value } = thing;
-      const has = Object.hasOwn(labels, label) ? labels[label] : undefined;
-      if (value === undefined ? has !== undefined && has !== "" : has === value) return [];
-      return [`it has no label ${label}${value === undefined ? "" : ` of the value '${value}'`}`];
-    }
-    const what = "file" in thing ? `nothing at ${thing.file}` : `no package ${thing.package}`;
-    if (image === undefined || packages === undefined)
-      return [`nobody can tell whether it has ${what.replace(/^no(?:thing at)? /, "")}: it stands on no approved base`];
-    const isThere =
-      "file" in thing
-        ? hasFile(image, Buffer.from(thing.file, "utf8").toString("latin1"))
-        : packages.some(({ name }) => (name.split(":")[0] ?? name) === thing.package);
-    return isThere ? [] : [`it has ${what}`];
+  const missing = mustHave.flatMap((thing) => {
+    const problem = explainMissing(thing, facts, packages);
+    const own = findOwnDay(nameThing(thing), thing);
+    return problem === undefined ? [] : [{ problem, own }];
   });
-  return tell(missing, {
-    rule: "base.missing",
-    wayOut:
-      "Take it into the image, or build on a base that has it; the policy's images.mustHave lists what every image has.",
-  });
+  // Those that wait are told apart, each with its day.
+  return [...Map.groupBy(missing, ({ own }) => (own === undefined ? "" : JSON.stringify(own))).values()].flatMap(
+    (each) => {
+      const own = each[0]?.own;
+      return tell(
+        each.map(({ problem }) => problem),
+        {
+          rule: "base.missing",
+          wayOut:
+            "Take it into the image, or build on a base that has it; the policy's images.mustHave lists what every image has.",
+          ...(own === undefined ? {} : { own }),
+        },
+      );
+    },
+  );
+}
+
+function explainMissing(
+  thing: RequiredThing,
+  { image, labels }: HabitFacts,
+  packages: readonly InstalledPackage[] | undefined,
+): string | undefined {
+  if ("label" in thing) {
+    const { label, value } = thing;
+    const has = Object.hasOwn(labels, label) ? labels[label] : undefined;
+    if (value === undefined ? has !== undefined && has !== "" : has === value) return undefined;
+    return `it has no label ${label}${value === undefined ? "" : ` of the value '${value}'`}`;
+  }
+  const what = "file" in thing ? `nothing at ${thing.file}` : `no package ${thing.package}`;
+  if (image === undefined || packages === undefined)
+    return `nobody can tell whether it has ${what.replace(/^no(?:thing at)? /, "")}: it stands on no approved base`;
+  const isThere =
+    "file" in thing
+      ? hasFile(image, Buffer.from(thing.file, "utf8").toString("latin1"))
+      : packages.some(({ name }) => (name.split(":")[0] ?? name) === thing.package);
+  return isThere ? undefined : `it has ${what}`;
 }
 
 /** Links are followed, also that which a path itself is. */
@@ -149,7 +171,7 @@ function hasFile(image: FileTree, path: string): boolean {
 
 const maxLinks = 40;
 
-function tell(problems: readonly string[], what: Pick<Found, "rule" | "wayOut">): Found[] {
+function tell(problems: readonly string[], what: Omit<Found, "problem">): Found[] {
   const shown = problems.slice(0, maxTold);
   if (problems.length > maxTold) shown.push(`${problems.length - maxTold} more of the same`);
   return shown.map((problem) => ({ ...what, problem }));

@@ -3,12 +3,15 @@ import { InfrastructureError } from "@goldenpath/foundation/errors";
 import type { Rule } from "@goldenpath/foundation/rules";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import type { Violation } from "../../result.ts";
-import { costOf, type Expression, readExpression } from "./expression.ts";
+import { findOwnDay, type OwnDay } from "../enforcement.ts";
+import { costOf, type Expression, readExpression, usesPatterns } from "./expression.ts";
 import type { FactValues, RuleStage } from "./facts.ts";
 import type { CustomRule } from "./section.ts";
 
 /** Parts of an expression that are looked at, at most: some seconds. */
 export const maxCost = 20_000_000;
+/** So many are looked at in some milliseconds, whatever they are: a clock of its own would take longer. */
+const quickCost = 20_000;
 /** Milliseconds. What takes longer, in spite of its cost, is cut off: a pattern of `matches` that goes back again and again. */
 export const deadline = 10_000;
 
@@ -19,7 +22,7 @@ const ruleOf = {
 } as const satisfies Record<RuleStage, { rule: Rule }>;
 
 /** A rule of the policy's own that refuses, and its name. */
-export type BrokenRule = Pick<Violation, "rule" | "problem" | "wayOut"> & { name: string };
+export type BrokenRule = Pick<Violation, "rule" | "problem" | "wayOut"> & { name: string; own?: OwnDay };
 
 /**
  * Which rules of a stage an image breaks. One that can't be decided, as it asks for what is not there or has too much
@@ -36,8 +39,12 @@ export function judgeRules(
   if (asked.length === 0) return [];
   const sizes = measure(facts);
   return asked.flatMap((rule) => {
-    const refuse = (problem: string, wayOut: string) => [
-      { name: rule.name, ...ruleOf[stage], problem: `rule '${rule.name}': ${problem}`, wayOut },
+    const own = findOwnDay(rule.name, rule);
+    const refuse = (problem: string, wayOut: string): BrokenRule[] => [
+      {
+        ...{ name: rule.name, ...ruleOf[stage], problem: `rule '${rule.name}': ${problem}`, wayOut },
+        ...(own === undefined ? {} : { own }),
+      },
     ];
     for (const key of ["when", "expression"] as const) {
       const text = rule[key];
@@ -72,7 +79,8 @@ function ask(text: string, { name, stage, facts, sizes, limit }: Question): bool
       unclear: `it would look at ${Math.round(cost)} things in this image, and at most ${maxCost} are looked at`,
     };
   try {
-    const answer = runInTime(read.expression, facts, limit);
+    const isQuick = cost <= quickCost && !usesPatterns(read.expression);
+    const answer = isQuick ? run(read.expression, facts) : runInTime(read.expression, facts, limit);
     return typeof answer === "boolean" ? answer : { unclear: "it says neither true nor false" };
   } catch (error) {
     if ((error as { code?: unknown }).code === "ERR_SCRIPT_EXECUTION_TIMEOUT")
@@ -87,9 +95,13 @@ function ask(text: string, { name, stage, facts, sizes, limit }: Question): bool
   }
 }
 
+function run({ program }: Expression, facts: FactValues): unknown {
+  return program(facts as Record<string, unknown>);
+}
+
 /** The library knows no clock: the engine's own cuts it off, wherever it is. */
-function runInTime({ program }: Expression, facts: FactValues, limit: number): unknown {
-  const context = createContext({ evaluate: () => program(facts as Record<string, unknown>) });
+function runInTime(expression: Expression, facts: FactValues, limit: number): unknown {
+  const context = createContext({ evaluate: () => run(expression, facts) });
   return new Script("evaluate()").runInContext(context, { timeout: limit });
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { name, text } from "../schema-text.ts";
+import { name, ownDay, text } from "../schema-text.ts";
 import { maxExpression, readExpression } from "./expression.ts";
 import { ruleStages } from "./facts.ts";
 
@@ -19,6 +19,7 @@ const customRule = z
     expression: expression.describe("An expression in CEL that is true of an image which may pass."),
     message: text.max(300).describe("What is wrong with an image of which it is not true."),
     remedy: text.max(300).describe("What to do about it."),
+    enforceFrom: ownDay.optional(),
     environments: z
       .array(name)
       .min(1)

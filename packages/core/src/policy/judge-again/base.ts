@@ -7,7 +7,7 @@ import { baseRoles } from "../../base/approval/predicate.ts";
 import { listBaseFacts, type ToldBase } from "../../base/rule-facts.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
 import { isDayOver } from "../day.ts";
-import { findLaterDay } from "../enforcement.ts";
+import { findLaterDay, findOwnDay, type OwnDay } from "../enforcement.ts";
 import { findException } from "../exceptions.ts";
 import type { Policy, PolicyBase } from "../schema.ts";
 import { type AgainFacts, type JudgedAgain, listExceptions, listRepositories } from "./facts.ts";
@@ -49,8 +49,8 @@ export function judgeBaseAgain({ statement }: VerifiedStatement, facts: AgainFac
 
 function judgeChild(child: SignedChild, statement: VerifiedStatement["statement"], facts: AgainFacts): JudgedAgain[] {
   const { policy, now } = facts;
-  const later = ({ rule, problem }: Ended): JudgedAgain => {
-    const from = findLaterDay(rule, policy.enforceFrom, now);
+  const later = ({ rule, problem, own }: Ended): JudgedAgain => {
+    const from = findLaterDay(rule, policy.enforceFrom, now, own);
     return { rule, thing: child.digest, problem, ...(from === undefined ? {} : { from }) };
   };
   const stands = [...(child.base === null || child.base === undefined ? [] : [child.base]), ...child.sameLayers];
@@ -65,6 +65,7 @@ function judgeChild(child: SignedChild, statement: VerifiedStatement["statement"
 interface Ended {
   rule: Rule;
   problem: string;
+  own?: OwnDay;
 }
 
 function judgeForeign(
@@ -105,9 +106,11 @@ function matchBase(
   const approvedAt = new Date(signed.approvedAt);
   const found = { signers, endOfLife, role, approvedAt, proven: [], bundle: stood.digest };
   const state: ApprovalState = { rules, found: { kind: "approved", approval: found }, newer: [] };
-  const refused = judgeApproval(state, now).refused.map(({ rule, problem }) => ({
-    ...{ rule, problem: `it stands on base '${name}': ${problem}` },
-  }));
+  const own = findOwnDay(name, approval);
+  const { refused: ofApproval, waiting } = judgeApproval(state, now);
+  const refused = [...ofApproval, ...waiting.map((each) => ({ ...each, ...(own === undefined ? {} : { own }) }))].map(
+    ({ wayOut: _wayOut, ...each }): Ended => ({ ...each, problem: `it stands on base '${name}': ${each.problem}` }),
+  );
   return { told: { ...told, approval: state }, ended: [...ended, ...refused] };
 }
 

@@ -1,10 +1,9 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { findStartUser, type ImageHabits } from "../../base/habits/config.ts";
 import { judgeHabits } from "../../base/habits/judge.ts";
-import type { Violation } from "../../result.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
 import { settleViolation } from "../exceptions.ts";
-import type { Antipattern, RequiredThing } from "../images-section.ts";
+import { type Antipattern, nameThing, type RequiredThing } from "../images-section.ts";
 import { type AgainFacts, type JudgedAgain, listExceptions, listRepositories, withoutExcepted } from "./facts.ts";
 
 interface HabitsSeen {
@@ -42,10 +41,10 @@ export function judgeHabitsAgain(seen: HabitsSeen, facts: AgainFacts): JudgedAga
       const problem = `\`images\` asks for ${nameOf(wanted)}, which only its files tell`;
       return before.has(asks) ? [] : [{ rule, thing, problem, asks, isUnknown: true }];
     }
-    const violations = found.map((each) =>
+    const violations = found.map(({ own, ...each }) =>
       settleViolation(
         { ...each, thing },
-        { rule: each.rule, things: listRepositories(seen.statement) },
+        { rule: each.rule, things: listRepositories(seen.statement), own },
         { ...settled, now: facts.now },
       ),
     );
@@ -58,15 +57,16 @@ const listWanted = ({ refuse, mustHave }: AgainFacts["policy"]["images"]): Wante
   ...mustHave.map((each) => ({ mustHave: each })),
 ];
 
-const tellAsked = (wanted: Wanted): string => JSON.stringify(wanted);
+/** Whatever its day is. */
+const tellAsked = (wanted: Wanted): string =>
+  "refuse" in wanted ? JSON.stringify(wanted) : JSON.stringify({ ...wanted.mustHave, enforceFrom: undefined });
 
 function nameOf(wanted: Wanted): string {
   if ("refuse" in wanted) return `no \`${wanted.refuse}\``;
-  const { mustHave: thing } = wanted;
-  return "file" in thing ? thing.file : "package" in thing ? `package ${thing.package}` : `label ${thing.label}`;
+  return nameThing(wanted.mustHave);
 }
 
-type Found = Pick<Violation, "rule" | "problem" | "wayOut">[];
+type Found = ReturnType<typeof judgeHabits>;
 
 function judge(wanted: Wanted, { habits, labels, ownLayers }: HabitsSeen): Found | "unknown" {
   const ask = (refuse: Antipattern[], mustHave: RequiredThing[] = []): Found =>

@@ -306,8 +306,8 @@ describe("a scan passes", () => {
   });
 });
 
-test("the files: an SBOM that names its subject and its layers, SARIF in the checkout's files, and cosign's predicate", async () => {
-  const outcome = await outcomeOf(scan(reference("vulnerable")));
+test("the files: an SBOM that names its subject and its layers, the same in SPDX, SARIF in the checkout's files, and cosign's predicate", async () => {
+  const outcome = await outcomeOf(scan(reference("vulnerable"), { raw: { spdx: "true" } }));
   const digest = images["vulnerable"]?.digest ?? "";
   const sbomFile = outcome.outputs["sbom"] ?? "";
   expect(basename(sbomFile)).toBe(`scan-${digest.slice(7, 19)}.cdx.json`);
@@ -320,6 +320,11 @@ test("the files: an SBOM that names its subject and its layers, SARIF in the che
   });
   const component = sbom.components.find(({ name }: { name: string }) => name === "lodash");
   expect(component.properties).toContainEqual({ name: "syft:location:0:layerID", value: layers.vulnerable.diffId });
+  const spdx = JSON.parse(await readFile(outcome.outputs["spdx"] ?? "", "utf8"));
+  expect(spdx.creationInfo.creators).toContainEqual(expect.stringMatching(/^Tool: syft-\d/));
+  const purls = spdx.packages.flatMap(({ externalRefs }: { externalRefs: object[] }) => externalRefs);
+  expect(purls).toContainEqual(expect.objectContaining({ referenceLocator: sbom.metadata.component.purl }));
+  expect(purls).toContainEqual(expect.objectContaining({ referenceLocator: component.purl }));
   const sarif = JSON.parse(await readFile(outcome.outputs["sarif"] ?? "", "utf8"));
   const uris = sarif.runs[0].results.map(
     (entry: never) => entry["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],

@@ -31,6 +31,7 @@ import type { PreparedScanner } from "../scan/prepare.ts";
 import type { JudgedScan } from "../scan/reports/carried.ts";
 import type { ReportReader } from "../scan/reports/gather.ts";
 import { buildSarif } from "../scan/sarif.ts";
+import { writeSpdx } from "../scan/spdx.ts";
 import { renderScanSummary } from "../scan/summary.ts";
 import { findSuppressions } from "../scan/suppressions.ts";
 import type { VexReader } from "../scan/vex/gather.ts";
@@ -69,11 +70,14 @@ interface ScannedChild extends ExaminedChild {
   isKnown?: (finding: Finding) => boolean;
   blindSpots: Violation[];
   sbomFile: string;
+  spdxFile?: string;
 }
 
 /** One image that is scanned, and what with. */
 export interface ImageScan {
   mode: "enforce" | "audit";
+  /** Each SBOM is written in SPDX as well. */
+  hasSpdx: boolean;
   context: Context;
   scanners: readonly PreparedScanner[];
   exploited: ExploitedList | undefined;
@@ -113,6 +117,8 @@ export async function scanImage(work: ImageScan): Promise<VerbOutcome> {
       `${fileStem(image)}${image.children.length > 1 ? `-${platformSlug(child)}` : ""}.cdx.json`,
     );
     const examined = await examineChild(examination, child, approved, sbomFile);
+    const spdxFile = work.hasSpdx ? sbomFile.replace(/\.cdx\.json$/, ".spdx.json") : undefined;
+    if (spdxFile !== undefined) await writeSpdx(examined.sbom, sbomFile, spdxFile, context);
     const platform = image.children.length > 1 ? formatPlatform(child.platform) : undefined;
     const place = platform === undefined ? {} : { platform };
     const compared = compareChild(work, examined);
@@ -142,6 +148,7 @@ export async function scanImage(work: ImageScan): Promise<VerbOutcome> {
       ...compared,
       ...(vexOf === undefined ? {} : { vexOf }),
       ...{ ofPackages, refused, blindSpots, sbomFile },
+      ...(spdxFile === undefined ? {} : { spdxFile }),
     });
   }
   return finishScan(work, scanned);
@@ -222,6 +229,7 @@ async function finishScan(work: ImageScan, scanned: readonly ScannedChild[]): Pr
     result,
     outputs: {
       sbom: scanned.map((entry) => entry.sbomFile).join("\n"),
+      spdx: scanned.flatMap((entry) => entry.spdxFile ?? []).join("\n"),
       sarif: sarifFile,
       counts: JSON.stringify(counts),
     },

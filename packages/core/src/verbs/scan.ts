@@ -21,7 +21,7 @@ import { identityInput } from "./identity-input.ts";
 import { type OpenedImage, withImage } from "./open.ts";
 import { type ScanShared, scanImage } from "./scan-image.ts";
 import { openScanPolicy, type ScanPolicy } from "./scan-policy.ts";
-import { choice, commonInputs, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
+import { choice, commonInputs, flag, lines, optionalText, requiredText, type Verb, type VerbOutcome } from "./verb.ts";
 
 const scanInputs = z.object({
   ...commonInputs,
@@ -34,13 +34,15 @@ const scanInputs = z.object({
   reports: lines(),
   "compare-with": optionalText(),
   mode: choice(["enforce", "audit"], "enforce"),
+  spdx: flag(false),
 });
 type Inputs = z.infer<typeof scanInputs>;
 
 /**
  * Lists what is in an image, finds its known vulnerabilities and judges them by the policy. Everything found is
  * reported; what fails is the policy's word. For an index each child that runs is scanned and has its own verdict.
- * Outputs: `sbom`, CycloneDX files (one a line, in the order of the children), `sarif`, a file, and `counts`, JSON of
+ * Outputs: `sbom`, CycloneDX files (one a line, in the order of the children), `spdx`, the same in SPDX where that is
+ * asked for, `sarif`, a file, and `counts`, JSON of
  * how many there are of each severity.
  * @param table the scanners that the input `scanner` chooses from
  */
@@ -50,7 +52,7 @@ export function createScanVerb(table: readonly Scanner[]): Verb<typeof scanInput
     command: "scan",
     inputs: scanInputs,
     positional: "image",
-    outputs: ["sbom", "sarif", "counts"],
+    outputs: ["sbom", "spdx", "sarif", "counts"],
     run: (given, context) => runScan(given, table, context),
   };
 }
@@ -65,7 +67,7 @@ export type ScanOne = (opened: OpenedImage, shared?: ScanShared) => Promise<Verb
 
 /** Work with what scans images: the policy, the scanners' data and the tools are there once for all of them. */
 export async function withScan<T>(
-  given: Omit<Inputs, "image">,
+  given: Omit<Inputs, "image" | "spdx"> & Partial<Pick<Inputs, "spdx">>,
   table: readonly Scanner[],
   context: Context,
   work: (policy: ScanPolicy, scan: ScanOne) => Promise<T>,
@@ -101,6 +103,7 @@ export async function withScan<T>(
       const [scanning, list] = await settleAll(data, exploited);
       const work = {
         mode: given.mode,
+        hasSpdx: given.spdx === true,
         context,
         scanners: scanning,
         exploited: list,

@@ -1,4 +1,4 @@
-import { mapConcurrently } from "@goldenpath/foundation/concurrency";
+import { mapConcurrently, settleAll } from "@goldenpath/foundation/concurrency";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
@@ -44,25 +44,46 @@ export async function runGate(
   destination?: Repository,
 ): Promise<GateOutcome> {
   const reader = rememberReads(client, maxRemembered);
-  const facts = "children" in image ? image : await fetchImageFacts(reader, image);
-  const evidence = await gatherEvidence(reader, facts, policy, now);
+  const [facts, own] = "children" in image ? [image] : await fetchWithEvidence(reader, image, policy, now);
+  const evidence = await gatherEvidence(reader, facts, policy, now, own);
   const decided = describeGate(facts, evidence, { environmentName, policy, now, place, destination });
   return { ...decideGate(decided), image: facts, evidence, facts: decided };
 }
 
-/** Everything that a policy's signers say about an image and each of its children. */
+/** By its digest an image is asked for together with what refers to it: a registry that is far away is waited for once. */
+async function fetchWithEvidence(
+  client: RegistryClient,
+  image: Reference,
+  { policy }: Pick<LoadedPolicy, "policy">,
+  now: Date,
+): Promise<[facts: ImageFacts, own?: CollectedEvidence]> {
+  const { registry, name, digest } = image;
+  if (digest === undefined) return [await fetchImageFacts(client, image)];
+  return settleAll(
+    fetchImageFacts(client, image),
+    collectEvidence(client, { registry, name }, digest, policy.signers, { now }),
+  );
+}
+
+/**
+ * Everything that a policy's signers say about an image and each of its children.
+ * @param own what is collected about the image's own digest already, by its list alone
+ */
 export async function gatherEvidence(
   client: RegistryClient,
   image: ImageFacts,
   { policy }: Pick<LoadedPolicy, "policy">,
   now: Date,
+  own?: CollectedEvidence,
 ): Promise<Map<Digest, CollectedEvidence>> {
   const { reference, children } = image;
   const repository: Repository = { registry: reference.registry, name: reference.name };
   const subjects = [...new Set([reference.digest, ...children.map((child) => child.digest)])];
-  const collected = await mapConcurrently(concurrency, subjects, (each) =>
-    collectEvidence(client, repository, each, policy.signers, { now, named: listNamed(image, each) }),
-  );
+  const collected = await mapConcurrently(concurrency, subjects, async (each) => {
+    const named = listNamed(image, each);
+    if (own !== undefined && each === reference.digest && named.length === 0) return own;
+    return collectEvidence(client, repository, each, policy.signers, { now, named });
+  });
   return new Map(collected.map((found, index) => [subjects[index] ?? reference.digest, found]));
 }
 

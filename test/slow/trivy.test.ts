@@ -122,6 +122,47 @@ describe("trivy on its own", () => {
     });
   });
 
+  // Its data has each binary package of an rpm distribution by its own name.
+  test.each<[what: string, purl: string, system: string, found: string[]]>([
+    [
+      "one that is older than the fix",
+      "pkg:rpm/rocky/curl@7.76.1-23.el9?arch=x86_64&distro=rocky-9.3&upstream=curl-7.76.1-23.el9.src.rpm",
+      "rocky",
+      ["CVE-2023-38545: 7.76.1-26.el9_3.2"],
+    ],
+    [
+      "the fix itself, backported into the same version",
+      "pkg:rpm/rocky/curl@7.76.1-26.el9_3.2?arch=x86_64&distro=rocky-9.3&upstream=curl-7.76.1-26.el9_3.2.src.rpm",
+      "rocky",
+      [],
+    ],
+    [
+      "one of a later epoch, which is newer than any version without",
+      "pkg:rpm/rocky/curl@7.76.1-23.el9?arch=x86_64&distro=rocky-9.3&epoch=1&upstream=curl-7.76.1-23.el9.src.rpm",
+      "rocky",
+      [],
+    ],
+    ["of a system that it is not asked about", "pkg:rpm/redhat/curl@7.76.1-23.el9?arch=x86_64", "rhel", []],
+  ])("an rpm: %s", async (_what, purl, system, found) => {
+    const directory = await mkdtemp(join(root, "rpm-"));
+    const version = /@([^?]+)/.exec(purl)?.[1] ?? "";
+    const property = (name: string, value: string) => ({ name: `syft:${name}`, value });
+    const components = [
+      { ...{ type: "library", name: "curl", version, purl }, properties: [property("package:type", "rpm")] },
+      {
+        ...{ type: "operating-system", name: system, version: "9.3" },
+        properties: [property("distro:id", system), property("distro:versionID", "9.3")],
+      },
+    ];
+    const sbom = join(directory, "rpm.cdx.json");
+    await writeFile(sbom, JSON.stringify({ bomFormat: "CycloneDX", specVersion: "1.6", metadata: {}, components }));
+    const { findings, notes } = await runAlone(directory, sbom);
+    expect(findings.map(({ id, fixedVersions }) => `${id}: ${fixedVersions}`)).toEqual(found);
+    expect(findings.every(({ package: of, advisory }) => of.type === "rpm" && advisory?.isDistributions)).toBe(true);
+    // What it is not asked about is said, and is a blind spot where its data does not have the system.
+    expect(notes.some((note) => note.includes("does not look up 1 package"))).toBe(system === "rhel");
+  });
+
   test("says what was recorded of it", async () => {
     const { report } = await runAlone(await mkdtemp(join(root, "recorded-")), join(fixture, "sbom.cdx.json"));
     const recorded = parseJson(await readFile(join(fixture, "report.json"), "utf8"));

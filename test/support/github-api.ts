@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { findOperation, judgeAnswer, judgeRequest, sample } from "./github-description.ts";
+import { performProposals } from "./github-proposals.ts";
 import { type MockSources, performSources } from "./github-sources.ts";
 
 /**
@@ -188,6 +189,8 @@ const notFound: MockAnswer = {
 };
 
 function perform(stand: GithubStand, { method, template, parameters, query, body }: MockRequest): MockAnswer {
+  const proposed = performProposals(stand.owned, `${method} ${template}`, { parameters, query, body });
+  if (proposed !== undefined) return proposed;
   switch (`${method} ${template}`) {
     case "GET /repos/{owner}/{repo}/pulls/{pull_number}": {
       const pull = stand.pulls.find(({ number }) => String(number) === parameters["pull_number"]);

@@ -44,6 +44,8 @@ function toJsonSchema(value: unknown): unknown {
 
 const ajv = new Ajv({ strict: false, allErrors: true });
 addFormats.default(ajv);
+// GitHub's own, of a name with its owner.
+ajv.addFormat("repo.nwo", true);
 ajv.addSchema({ $id: "github", components: toJsonSchema(description.components) as object });
 const validators = new Map<string, ValidateFunction>();
 

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { sample } from "./github-description.ts";
+import { type MockProposed, shaOf } from "./github-proposals.ts";
 
 /** Repositories of an owner, and their files by git's objects. */
 export interface MockOwned {
@@ -11,9 +11,7 @@ export interface MockOwned {
   modes: Map<string, string>;
 }
 
-export interface MockRepository {
-  /** OWNER/NAME */
-  name: string;
+export interface MockRepository extends MockProposed {
   archived?: boolean;
   fork?: boolean;
   disabled?: boolean;
@@ -27,11 +25,6 @@ interface Answer {
   status: number;
   body?: unknown;
 }
-
-const shaOf = (text: string): string =>
-  createHash("sha1")
-    .update(`blob ${Buffer.byteLength(text)}\0${text}`)
-    .digest("hex");
 
 /** Undefined for what is nothing of theirs. */
 export function performOwned(

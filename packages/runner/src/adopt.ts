@@ -1,12 +1,14 @@
-import type { AdoptDoor, ListedRepository } from "@goldenpath/core/adopt/facts";
+import { type AdoptDoor, type ListedRepository, type OpenDoor, RateLimited } from "@goldenpath/core/adopt/facts";
 import type { Context } from "@goldenpath/foundation/ports";
-import { openGithub } from "./github-api.ts";
+import { openOpener } from "./adopt-open.ts";
+import { type GithubClient, openGithub } from "./github-api.ts";
 
 /** Of an owner's repositories, 100 each. */
 const maxPages = 100;
 
 /**
- * Repositories of an owner, by GitHub's REST API, as far as the token shows them. Nothing is written.
+ * Repositories of an owner, by GitHub's REST API, as far as the token shows them: `door` writes nothing, `opener` one
+ * branch and one pull request. Where GitHub takes no more requests for long, both ask no more, and `limitedBy` says so.
  * @param second milliseconds that a wait begins with; tests have a shorter one
  * @throws as openGithub
  */
@@ -14,8 +16,19 @@ export function openAdoption(
   token: string,
   context: Pick<Context, "ports" | "env" | "signal">,
   second = 1_000,
-): { door: AdoptDoor; shut(): Promise<void> } {
-  const { client, close: shut } = openGithub(token, context, second);
+): { door: AdoptDoor; opener: OpenDoor; limitedBy(): RateLimited | undefined; shut(): Promise<void> } {
+  const { client: github, close: shut } = openGithub(token, context, second);
+  let limit: RateLimited | undefined;
+  const guarded = async (...asked: unknown[]): Promise<unknown> => {
+    if (limit !== undefined) throw limit;
+    try {
+      return await (github.request as (...given: unknown[]) => Promise<unknown>)(...asked);
+    } catch (error) {
+      limit ??= readLimit(error);
+      throw limit ?? error;
+    }
+  };
+  const client = { request: guarded as unknown as GithubClient["request"] };
   const request = { signal: context.signal };
   const ask = async (owner: string, page: number, isOrganisation: boolean) =>
     isOrganisation
@@ -62,5 +75,25 @@ export function openAdoption(
       return Buffer.from(data.content, "base64");
     },
   };
-  return { door, shut };
+  return { door, opener: openOpener(client.request, context.signal), limitedBy: () => limit, shut };
+}
+
+/** What GitHub answers where a token has had its requests, or asked too fast: by its documents on rate limits. */
+function readLimit(error: unknown): RateLimited | undefined {
+  if (!(error instanceof Error) || !("status" in error) || (error.status !== 403 && error.status !== 429))
+    return undefined;
+  const { response } = error as { response?: { headers?: Record<string, string | number | undefined> } };
+  const {
+    "retry-after": after,
+    "x-ratelimit-remaining": remaining,
+    "x-ratelimit-reset": reset,
+  } = response?.headers ?? {};
+  if (after !== undefined) return new RateLimited(timeOf(Date.now() + Number(after) * 1000), error);
+  if (String(remaining) === "0") return new RateLimited(timeOf(Number(reset) * 1000), error);
+  return /rate limit/i.test(error.message) ? new RateLimited(undefined, error) : undefined;
+}
+
+function timeOf(milliseconds: number): Date | undefined {
+  const time = new Date(milliseconds);
+  return Number.isNaN(time.getTime()) ? undefined : time;
 }

@@ -6,7 +6,7 @@ import type { ContextRules } from "../base/context/judge.ts";
 import type { BuildRules } from "../build/plan-strategy.ts";
 import { isSurveyed, surveyTree } from "../build/survey/gather.ts";
 import { codeownersFiles } from "../fleet/codeowners.ts";
-import type { AdoptDoor, AdoptRow, ListedRepository } from "./facts.ts";
+import { type AdoptDoor, type AdoptRow, callerPath, type ListedRepository } from "./facts.ts";
 import { judgeRepository } from "./judge.ts";
 import { folderOfTree } from "./tree.ts";
 
@@ -21,6 +21,7 @@ export interface AdoptRules {
 /**
  * Looks at every repository of an owner on GitHub, at its default branch, and writes nothing. One that can't be looked
  * at is a row that says so.
+ * @param known rows of before, by OWNER/NAME, which are not looked at again
  * @throws what the door does where the repositories themselves can't be listed, or `signal` is aborted
  */
 export async function lookAtOwner(
@@ -28,13 +29,15 @@ export async function lookAtOwner(
   rules: AdoptRules,
   door: AdoptDoor,
   { ports, signal }: { ports: Pick<Ports, "progress">; signal: AbortSignal },
+  known: ReadonlyMap<string, AdoptRow> = new Map(),
 ): Promise<AdoptRow[]> {
   const repositories = await door.list(owner);
   const task = ports.progress.start(`look at ${owner}`, { amount: repositories.length, unit: "items" });
   try {
     const rows = await mapConcurrently(concurrency, repositories, async (repository) => {
       signal.throwIfAborted();
-      const row = await lookAt(repository, rules, door, signal);
+      const earlier = known.get(`${repository.owner}/${repository.repo}`);
+      const row = earlier ?? (await lookAt(repository, rules, door, signal));
       task.advance(1);
       return row;
     });
@@ -66,11 +69,13 @@ async function lookAt(
     const links = entries.flatMap(({ path, mode }) =>
       mode === "120000" && (isSurveyed(path) || mayNameImages(path)) ? [path] : [],
     );
+    const callerSha = entries.find(({ path }) => path === callerPath)?.sha;
     // As GitHub has it: a file with something in it, and no link or folder of that name.
     const hasCodeowners = entries.some(
       ({ path, mode, size = 0 }) => codeownersFiles.includes(path) && mode.startsWith("100") && size > 0,
     );
-    return { ...row, ...judgeRepository({ tree, found, hasCodeowners, links }, rules.build, rules.images) };
+    const told = { ...row, ...(callerSha === undefined ? {} : { callerSha }) };
+    return { ...told, ...judgeRepository({ tree, found, hasCodeowners, links }, rules.build, rules.images) };
   } catch (error) {
     signal.throwIfAborted();
     return { ...row, verdict: "unknown", why: describeError(error) };

@@ -29,6 +29,55 @@ export interface AdoptDoor {
   readFile(repository: SourceName, sha: string): Promise<Uint8Array>;
 }
 
+/** GitHub takes no more requests for longer than is waited; nothing more is asked of it then. */
+export class RateLimited extends Error {
+  /** When it takes them again, as it says. */
+  readonly until: Date | undefined;
+  constructor(until: Date | undefined, cause: unknown) {
+    super(`GitHub takes no more requests${until === undefined ? "" : ` until ${until.toISOString()}`}`, { cause });
+    this.until = until;
+  }
+}
+
+/** A change of one file, as it is proposed to a repository. */
+export interface OpenDoor {
+  /** The newest pull requests of a branch of the repository's own into its default branch. */
+  findPulls(repository: ListedRepository, branch: string): Promise<FoundPull[]>;
+  /** The commit that a branch is at; undefined where there is no such branch. */
+  findBranch(repository: SourceName, branch: string): Promise<string | undefined>;
+  createBranch(repository: SourceName, branch: string, commit: string): Promise<void>;
+  /** The files that a branch changes of another, by their paths. */
+  listChanged(repository: SourceName, base: string, branch: string): Promise<string[]>;
+  /** What a file's bytes on a branch are called; undefined where it is not there. */
+  findFile(repository: SourceName, path: string, branch: string): Promise<string | undefined>;
+  writeFile(
+    repository: SourceName,
+    file: { path: string; content: string; branch: string; message: string; replaces: string | undefined },
+  ): Promise<void>;
+  /** @returns its address */
+  openPull(repository: ListedRepository, pull: { branch: string; title: string; body: string }): Promise<string>;
+}
+
+export interface FoundPull {
+  url: string;
+  state: "open" | "closed" | "merged";
+}
+
+/**
+ * opened: a pull request was opened. updated: the one that is open has the caller as it is now. unchanged: it had.
+ * there: the default branch has it. closed: somebody closed or merged it, and what it brought is not there. held:
+ * something of somebody else's is in its place. failed: GitHub did not let it be done.
+ */
+export const openedStates = ["opened", "updated", "unchanged", "there", "closed", "held", "failed"] as const;
+
+export interface OpenedCaller {
+  state: (typeof openedStates)[number];
+  /** Of the pull request. */
+  url?: string;
+  /** Why it is closed, held or failed. */
+  why?: string;
+}
+
 /** What the policy has against a repository as it is today. */
 export interface AdoptProblem {
   /** Where, in the repository. */
@@ -78,10 +127,21 @@ export interface AdoptRow {
   problems: readonly AdoptProblem[];
   /** Sentences: what it lacks, and what of it was passed over. */
   missing: readonly string[];
+  /** What the file is called by git that stands where the caller is put; absent: there is none. */
+  callerSha?: string;
+  /** What became of its caller, where one was to be opened. */
+  opened?: OpenedCaller;
 }
+
+/** Where every caller is put. */
+export const callerPath = ".github/workflows/golden-path.yml";
 
 export interface AdoptReport {
   owner: string;
-  policy: { name: string; serial: number };
+  policy: { name: string; serial: number; digest: string };
+  /** When the first of its rows was looked at. ISO 8601. */
+  lookedAt: string;
+  /** GitHub took no more requests: what is left can be asked from then on. ISO 8601, or empty where it does not say. */
+  resumeAfter?: string;
   rows: readonly AdoptRow[];
 }

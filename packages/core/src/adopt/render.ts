@@ -25,6 +25,8 @@ export function renderAdoption(report: AdoptReport): string {
   const apart = rows.filter(({ verdict }) => verdict === "apart");
   if (apart.length > 0) lines.push("", "Apart:");
   for (const { repository, why = "" } of apart) lines.push(`  ${cleanLine(repository)}: ${cleanLine(why)}`);
+  const rest = describeRest(report);
+  if (rest !== undefined) lines.push("", rest);
   return `${lines.join("\n")}\n`;
 }
 
@@ -42,7 +44,16 @@ export function renderAdoptionMarkdown(report: AdoptReport): string {
   }
   const apart = rows.filter(({ verdict }) => verdict === "apart");
   for (const { repository, why = "" } of apart) lines.push(`- ${code(repository)}: ${escapeMarkdown(why)}`);
+  const rest = describeRest(report);
+  if (rest !== undefined) lines.push("", escapeMarkdown(rest));
   return `${lines.join("\n").trimEnd()}\n`;
+}
+
+/** What is to be asked for by another run. */
+function describeRest({ resumeAfter }: AdoptReport): string | undefined {
+  if (resumeAfter === undefined) return undefined;
+  const when = resumeAfter === "" ? "later" : `after ${resumeAfter}`;
+  return `GitHub took no more requests: run again ${when}, with the same --output FILE, and only what is left is asked for.`;
 }
 
 function summarize({ owner, policy, rows }: AdoptReport): string {
@@ -61,7 +72,7 @@ function cellsOf({ repository, verdict, applications, bases }: AdoptRow): string
   ];
 }
 
-function listTold({ why, problems, missing }: AdoptRow): string[] {
+function listTold({ why, problems, missing, opened }: AdoptRow): string[] {
   const order = problems.toSorted((one, other) => Number(one.level !== "refused") - Number(other.level !== "refused"));
   const left = order.length - maxProblems;
   return [
@@ -69,6 +80,7 @@ function listTold({ why, problems, missing }: AdoptRow): string[] {
     ...order.slice(0, maxProblems).map(renderProblem),
     ...(left > 0 ? [`and ${left} more (--json has them all)`] : []),
     ...missing.map((each) => `missing: ${each}`),
+    ...(opened === undefined ? [] : [`caller: ${[opened.state, opened.url, opened.why].filter(Boolean).join(": ")}`]),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { readBuilds } from "@goldenpath/core/gate/binding";
-import { findEnvironment } from "@goldenpath/core/gate/verify";
+import { findEnvironment } from "@goldenpath/core/gate/find-environment";
 import type { Policy } from "@goldenpath/core/policy/schema";
 import { type BuildFacts, orderBuilds } from "@goldenpath/core/promote/tag-order";
 import { collectEvidence } from "@goldenpath/core/signing/collect";

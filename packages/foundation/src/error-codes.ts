@@ -91,6 +91,7 @@ export const errorCodes = {
     "What would be signed as an exception counts for nothing: the policy takes none, not from this signer, or not so much.",
   "evidence-missing": "None of the bundles that are given, or that GitHub has, is about the image.",
   "extensions-not-allowed": "A builder image has extensions that the policy's builder does not allow.",
+  "facts-invalid": "What the gate is to decide on is malformed, too large, or was gathered under another policy.",
   "fleet-empty": "A registry's catalogue lists no repository where the policy's environments put images.",
   "github-error":
     "GitHub answers a request with an error or with something else than documented, or limits how often it is asked.",

@@ -1,6 +1,5 @@
 import { buildpacks, listBuildpacks } from "@goldenpath/core/build/strategies/buildpacks";
 import { ownPolicy } from "@goldenpath/core/build/strategies/find";
-import { decideGate } from "@goldenpath/core/gate/decide";
 import type { GateFacts } from "@goldenpath/core/gate/facts";
 import type { LoadedPolicy, Policy } from "@goldenpath/core/policy/schema";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
@@ -11,6 +10,7 @@ import { buildVerificationSummary, type SummaryFacts } from "@goldenpath/core/si
 import type { Stage } from "@goldenpath/core/stages";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { expect } from "vitest";
+import { decideGate } from "./decide-gate.ts";
 
 export const now = new Date("2026-05-01T12:00:00Z");
 export const minute = 60_000;

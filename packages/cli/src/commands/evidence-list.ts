@@ -1,7 +1,7 @@
 import { gatherRecord } from "@goldenpath/core/evidence/gather-record";
 import { listRecord, type RecordPeriod } from "@goldenpath/core/evidence/record-facts";
 import { renderRecordCsv, renderRecordTable } from "@goldenpath/core/evidence/render-record";
-import { findEnvironment } from "@goldenpath/core/gate/verify";
+import { findEnvironment } from "@goldenpath/core/gate/find-environment";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { gatherRepositories } from "@goldenpath/core/fleet/gather-fleet";
 import { openPlaces, type SourcePlaces } from "@goldenpath/core/fleet/gather-places";
 import { type FleetScope, planScope } from "@goldenpath/core/fleet/looked-at";
-import { findEnvironment } from "@goldenpath/core/gate/verify";
+import { findEnvironment } from "@goldenpath/core/gate/find-environment";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { UserError } from "@goldenpath/foundation/errors";

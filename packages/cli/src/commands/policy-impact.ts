@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { findEnvironment } from "@goldenpath/core/gate/verify";
+import { findEnvironment } from "@goldenpath/core/gate/find-environment";
 import { gatherImpact } from "@goldenpath/core/policy/gather-impact";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import {

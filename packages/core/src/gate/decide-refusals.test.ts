@@ -1,4 +1,5 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   ago,
   buildpack,
@@ -27,7 +28,6 @@ import {
 import { describe, expect, test } from "vitest";
 import { predicateTypes } from "../signing/predicates.ts";
 import { summaryExtension } from "../signing/verification-summary.ts";
-import { decideGate } from "./decide.ts";
 
 describe("the gate refuses", () => {
   const cases: Case[] = [

@@ -1,3 +1,4 @@
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   ago,
   edited,
@@ -20,7 +21,6 @@ import {
 import { describe, expect, test } from "vitest";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
-import { decideGate } from "./decide.ts";
 
 // What a refusal tells whoever has to act on it: which evidence, what is wrong with it, and what would do.
 

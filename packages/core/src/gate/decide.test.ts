@@ -1,4 +1,5 @@
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   ago,
   factsOf,
@@ -23,7 +24,6 @@ import { predicateTypes, unknownKeyReason } from "../signing/predicates.ts";
 import { buildSubjects } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import { stageVerifierId } from "../stages.ts";
-import { decideGate } from "./decide.ts";
 
 describe("the gate lets through", () => {
   test("an image with all of the evidence, and says what it rests on", () => {

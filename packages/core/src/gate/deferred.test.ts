@@ -1,5 +1,6 @@
 import type { SummaryFacts } from "@goldenpath/core/signing/verification-summary";
 import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   ago,
   edited,
@@ -15,7 +16,6 @@ import {
 } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import type { Enforcement } from "../policy/enforcement.ts";
-import { decideGate } from "./decide.ts";
 import type { GateFacts } from "./facts.ts";
 
 const tomorrow = "2026-05-02";

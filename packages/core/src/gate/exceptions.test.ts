@@ -1,4 +1,5 @@
 import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   edited,
   environment,
@@ -14,7 +15,6 @@ import {
 } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import { summaryExtension } from "../signing/verification-summary.ts";
-import { decideGate } from "./decide.ts";
 import type { GateFacts } from "./facts.ts";
 
 const today = now.toISOString().slice(0, 10);

@@ -1,3 +1,4 @@
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import { makeFinding } from "@goldenpath/testing/findings";
 import {
   ago,
@@ -20,7 +21,6 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Finding } from "../scan/finding.ts";
 import { tellFindings } from "../scan/told-findings.ts";
 import { predicateTypes } from "../signing/predicates.ts";
-import { decideGate } from "./decide.ts";
 
 const platform = "linux/amd64";
 const predicate = (told: object) => ({

@@ -1,4 +1,5 @@
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   ago,
   environment,
@@ -17,7 +18,6 @@ import { image as strategy } from "../build/strategies/image.ts";
 import { buildImportStatement } from "../imports/statement.ts";
 import type { LoadedPolicy, Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
-import { decideGate } from "./decide.ts";
 
 const vendor = { registry: "docker.io", name: "library/redis" };
 const staging: PolicyEnvironment = {

@@ -1,10 +1,10 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import { factsOf, policy, rulesOf, signed, type Whole, whole, without } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import type { CustomRule } from "../policy/custom-rules/section.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
-import { decideGate } from "./decide.ts";
 
 const rule = (expression: string, more: Partial<CustomRule> = {}): CustomRule => ({
   ...{ name: "own", stage: "gate", expression, message: "it is wrong", remedy: "put it right" },

@@ -1,3 +1,4 @@
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   ago,
   factsOf,
@@ -13,7 +14,6 @@ import {
 } from "@goldenpath/testing/gate-evidence";
 import { expect, test } from "vitest";
 import type { VerifiedStatement } from "../signing/types.ts";
-import { decideGate } from "./decide.ts";
 
 // What a signer said whose word has ended since: it proves nothing, and what it overtook does not count again.
 

@@ -1,7 +1,7 @@
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import { factsOf, provenance, rulesOf, whole } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import type { WorkflowIdentity } from "../signing/workflow-identity.ts";
-import { decideGate } from "./decide.ts";
 import { judgeRun } from "./match-run.ts";
 
 // A builder writes what it wants into a provenance; of what the server certified of its run it can change nothing.

@@ -1,4 +1,5 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   ago,
   edited,
@@ -19,7 +20,6 @@ import type { RefusalGate, RescanRules } from "../policy/scan-section.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { SummaryFacts } from "../signing/verification-summary.ts";
-import { decideGate } from "./decide.ts";
 
 // A rescan's failure counts from a day on: the earliest of what it has signed and what the policy of now allows; and
 // before that only an image gets by whose newest other scan passed.

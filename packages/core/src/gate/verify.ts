@@ -1,17 +1,17 @@
 import { mapConcurrently, settleAll } from "@goldenpath/foundation/concurrency";
-import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { Reference, Repository } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
-import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { listNamed } from "../signing/gather-signed.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import { decideGate } from "./decide.ts";
 import type { GateDecision, GateFacts } from "./facts.ts";
+import { findEnvironment } from "./find-environment.ts";
 
 export interface GateOutcome extends GateDecision {
   image: ImageFacts;
@@ -108,18 +108,4 @@ export function describeGate(
     image: { repository: { registry, name }, digest, children: children.map((each) => each.digest), layers, platforms },
     evidence,
   };
-}
-
-/** @throws UserError `environment-unknown` */
-export function findEnvironment(policy: LoadedPolicy, name: string): PolicyEnvironment {
-  const { environments } = policy.policy;
-  const environment = Object.hasOwn(environments, name) ? environments[name] : undefined;
-  if (environment !== undefined) return environment;
-  throw new UserError(
-    `input 'environment' is '${name}'; policy '${policy.policy.name}' has ${Object.keys(environments).join(", ") || "none"}`,
-    {
-      code: "environment-unknown",
-      wayOut: "Name an environment of the policy, or have its owners add this one.",
-    },
-  );
 }

@@ -1,4 +1,5 @@
 import { type Digest, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   environment,
   factsOf,
@@ -18,7 +19,6 @@ import type { Withdrawal } from "../policy/pointer-facts.ts";
 import { putInForce } from "../policy/withdrawals.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
-import { decideGate } from "./decide.ts";
 import type { GateFacts } from "./facts.ts";
 import { judgeWithdrawals } from "./withdrawn.ts";
 

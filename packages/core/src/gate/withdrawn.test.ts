@@ -1,4 +1,5 @@
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   factsOf,
   finding,
@@ -19,7 +20,6 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import { putInForce } from "../policy/withdrawals.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { buildSubjects } from "../signing/statement.ts";
-import { decideGate } from "./decide.ts";
 import { judgeWithdrawals } from "./withdrawn.ts";
 
 // Another than the one that all provenance of these tests names.

@@ -9,7 +9,8 @@ import {
 } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
 import { readBuilds } from "../gate/binding.ts";
-import { findEnvironment, type GateOutcome, runGate } from "../gate/verify.ts";
+import { findEnvironment } from "../gate/find-environment.ts";
+import { type GateOutcome, runGate } from "../gate/verify.ts";
 import { isPointerRepository, pointerName } from "../policy/pointer.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import { isCounted, type Violation } from "../result.ts";

@@ -9,7 +9,7 @@ import { type RememberingClient, rememberReads } from "@goldenpath/registry-clie
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { z } from "zod";
 import { type Approval, readApprovals } from "../evidence/github-approvals.ts";
-import { findEnvironment } from "../gate/verify.ts";
+import { findEnvironment } from "../gate/find-environment.ts";
 import { readPolicySigner } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { LeftBehind, PromotionPlan } from "../promote/facts.ts";

@@ -1,0 +1,16 @@
+import { UserError } from "@goldenpath/foundation/errors";
+import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
+
+/** @throws UserError `environment-unknown` */
+export function findEnvironment(policy: LoadedPolicy, name: string): PolicyEnvironment {
+  const { environments } = policy.policy;
+  const environment = Object.hasOwn(environments, name) ? environments[name] : undefined;
+  if (environment !== undefined) return environment;
+  throw new UserError(
+    `input 'environment' is '${name}'; policy '${policy.policy.name}' has ${Object.keys(environments).join(", ") || "none"}`,
+    {
+      code: "environment-unknown",
+      wayOut: "Name an environment of the policy, or have its owners add this one.",
+    },
+  );
+}

@@ -14,7 +14,10 @@ export const mirrorInputs: Inputs = {
   policy: shared.policy,
   "policy-signer": shared["policy-signer"],
   to: { description: "The repository, oci://HOST/NAME. Empty, the policy's scan.data.repository.", default: "" },
-  scanners: { description: "Whose data, one name a line. Empty, the policy's scan.scanners.", default: "" },
+  scanners: {
+    description: "Whose data, one name a line. Empty, the policy's scan.scanners, and kev where scan.data.kev is true.",
+    default: "",
+  },
   ecosystems: {
     description: "For osv-scanner, of which ecosystems, one a line, as OSV calls them (Debian, npm, Maven).",
     default: "",

@@ -248,8 +248,8 @@ const commandHelp = {
       The policy: its scan.data names who signs the data.
   --policy-signer KEY
       The public key of the platform's signer, where POLICY is whichever is in force.
-  --scanner NAME (default: the policy's scan.scanners)
-      Whose data; may be given several times: grype, osv-scanner, trivy.
+  --scanner NAME (default: the policy's scan.scanners, and kev where its scan.data.kev is true)
+      Whose data; may be given several times: grype, osv-scanner, trivy, kev (CISA's list of what is known to be exploited).
   --ecosystem NAME
       For osv-scanner, of which ecosystems, as OSV calls them (Debian, npm, Maven); may be given several times.
   --source SCANNER=URL

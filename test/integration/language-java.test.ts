@@ -31,6 +31,8 @@ function write(files: Files): string {
 const archive = (manifest: string): Uint8Array => zip([{ name: "META-INF/MANIFEST.MF", content: manifest }]);
 const program = archive("Main-Class: a.B\n");
 const parts = archive("Manifest-Version: 1.0\n");
+/** As Maven's jar plugin writes it, in lines of 72 bytes. */
+const linked = archive("Class-Path: lib/one.jar lib/two%20w\r\n ords.jar file:/etc/x.jar\r\nMain-Class: a.B\r\n");
 
 describe("what a build left", () => {
   test.each<[string, Files, Record<string, string>, string]>([
@@ -38,6 +40,12 @@ describe("what a build left", () => {
     ["a library", { "target/a.jar": parts }, {}, "A war needs neither: Tomcat serves it"],
     ["two wars", { "target/a.war": parts, "b/target/b.war": parts }, {}, "BP_MAVEN_BUILT_ARTIFACT=target/a.war"],
     ["two programs", { "target/a.jar": program, "target/b.war": program }, {}, "left several programs"],
+    [
+      "a program without what it needs",
+      { "target/a.jar": linked, "target/lib/one.jar": parts },
+      {},
+      "target/a.jar needs lib/two words.jar beside it",
+    ],
     [
       "another than is named",
       { "target/a.war": parts },
@@ -53,6 +61,20 @@ describe("what a build left", () => {
     ["a war that starts by itself", { "target/a.war": program, "target/lib.jar": parts }, {}, "target/a.war", false],
     ["a war for a container", { "target/a.war": parts, "target/a-classes.jar": parts }, {}, "target/a.war", true],
     ["one beside a program", { "target/a.war": parts, "target/b.jar": program }, {}, "target/b.jar", false],
+    [
+      "the one that has all in it",
+      { "target/a.jar": program, "target/a-jar-with-dependencies.jar": program },
+      {},
+      "target/a-jar-with-dependencies.jar",
+      false,
+    ],
+    [
+      "the one that lacks nothing",
+      { "target/a.jar": linked, "target/all-in-one.jar": program },
+      {},
+      "target/all-in-one.jar",
+      false,
+    ],
     ["the whole one of two", { "target/a.war": parts, "target/a-plain.war": parts }, {}, "target/a.war", true],
     [
       "the one that is named",
@@ -69,8 +91,81 @@ describe("what a build left", () => {
   });
 });
 
+test("what lies beside a program and is named in it stays with it", async () => {
+  const { chooseArtifact } = (await load("artifact.mjs")) as Artifact;
+  const files = { "target/a.jar": linked, "target/lib/one.jar": parts, "target/lib/two words.jar": parts };
+  const directory = write({ ...files, "target/lib/three.jar": parts });
+  expect(chooseArtifact(directory, "target", {}).kept).toEqual(Object.keys(files).map((path) => join(directory, path)));
+});
+
 interface Artifact {
-  chooseArtifact(at: string, output: string, env: Record<string, string>): { path: string; isWar?: boolean };
+  chooseArtifact(
+    at: string,
+    output: string,
+    env: Record<string, string>,
+  ): { path: string; kept: string[]; isWar?: boolean };
+}
+
+describe("what a start command names of what a build left", () => {
+  const files: Files = {
+    "target/a.jar": program,
+    "target/b.jar": linked,
+    "target/shop.war": parts,
+    "target/lib/one.jar": parts,
+    "target/classes/a/B.class": "",
+    "target/dependency/runner.jar": parts,
+    "target/quarkus-app/quarkus-run.jar": program,
+    "web/target/web.jar": program,
+    "more/target/a.jar": program,
+    "more/target/a-parts.jar": parts,
+    "more/target/original-a.jar": program,
+    "build/install/shop/bin/shop": "",
+    "build/libs/a.jar": program,
+    "data/x.txt": "",
+  };
+
+  test.each<[string, string, string[]]>([
+    ["nothing", "java -jar a.jar --data data/x.txt --log target", []],
+    ["what is elsewhere", "java -jar ../target/a.jar /target/a.jar", []],
+    ["a jar", "java $JAVA_OPTS -jar ./target/a.jar --port=$PORT", ["target/a.jar"]],
+    ["one with what it needs", "java -jar target/b.jar", ["target/b.jar", "target/lib/one.jar"]],
+    ["a module's", "java -jar web/target/web.jar", ["web/target/web.jar"]],
+    ["Quarkus'", "java -jar target/quarkus-app/quarkus-run.jar", ["target/quarkus-app"]],
+    ["folders of classes", "java -cp target/classes:target/lib/* a.B", ["target/classes", "target/lib/one.jar"]],
+    [
+      "a server and what it serves",
+      "java -jar target/dependency/runner.jar target/*.war",
+      ["target/dependency/runner.jar", "target/shop.war"],
+    ],
+    [
+      "files that a variable names",
+      `java -cp target/${"$"}{NAME}.jar a.B`,
+      ["target/a.jar", "target/b.jar", "target/lib/one.jar"],
+    ],
+    ["the program that it means by a pattern", "java -jar more/target/*.jar", ["more/target/a.jar"]],
+    ["what may be where it goes first", "cd web && java -jar target/web.jar", []],
+    ["what comes to be later", "java -jar a.jar --log target/log/x.txt", []],
+  ])("is %s", async (_what, command, paths) => {
+    const { listNamed } = (await load("named.mjs")) as Named;
+    const directory = write(files);
+    expect(listNamed(directory, "target", [command])).toEqual(paths.map((path) => join(directory, path)));
+  });
+
+  test("is all that a script belongs to", async () => {
+    const { listNamed } = (await load("named.mjs")) as Named;
+    const directory = write(files);
+    const install = join(directory, "build/install/shop");
+    expect(listNamed(directory, "build", [`${directory}/build/install/shop/bin/shop serve`])).toEqual([install]);
+  });
+
+  test.each(["target/c.jar", "target/no/such/c.war"])("is refused where the build left no %s", async (path) => {
+    const { listNamed } = (await load("named.mjs")) as Named;
+    expect(() => listNamed(write(files), "target", [`java -jar ${path}`])).toThrow(`names ${path}, and the build left`);
+  });
+});
+
+interface Named {
+  listNamed(at: string, output: string, commands: readonly string[]): string[];
 }
 
 /** A buildpack of which the platform made no more than Tomcat's names. */

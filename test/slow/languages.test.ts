@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { gradleFiles, makeGradle } from "../support/gradle.ts";
-import { mainClass, page, springBootVersion, writeApplication } from "../support/java.ts";
+import { mainClass, page, renderPom, springBootVersion, writeApplication } from "../support/java.ts";
 import { expectWholePath } from "../support/language-apps.ts";
 import { type LanguageWorld, openLanguageWorld } from "../support/language-world.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
@@ -160,6 +160,32 @@ require("node:http").createServer((_, response) => response.end(page + words)).l
       await rm(folder, { recursive: true, force: true });
     }
   });
+});
+
+/** A jar that is no more than the application's own classes, with what it needs in a folder beside it. */
+test.each<[string, Files]>([
+  ["its manifest", {}],
+  ["its Procfile", { Procfile: "web: java -cp target/classes:target/lib/* example.Main\n" }],
+])("a program of Java has the jars that %s names, answers, and goes along the path", async (_what, files) => {
+  const folder = await mkdtemp(join(tmpdir(), "goldenpath-jars-"));
+  const manifest =
+    "<addClasspath>true</addClasspath><classpathPrefix>lib/</classpathPrefix><mainClass>example.Main</mainClass>";
+  const copied =
+    "<executions><execution><phase>package</phase><goals><goal>copy-dependencies</goal></goals><configuration><outputDirectory>target/lib</outputDirectory></configuration></execution></executions>";
+  try {
+    await writeApplication(join(folder, "shop"), {
+      "pom.xml": renderPom({
+        more: "<dependencies><dependency><groupId>org.json</groupId><artifactId>json</artifactId><version>20240303</version></dependency></dependencies>",
+        plugins: `<plugin><artifactId>maven-jar-plugin</artifactId><configuration><archive><manifest>${manifest}</manifest></archive></configuration></plugin>
+      <plugin><artifactId>maven-dependency-plugin</artifactId>${copied}</plugin>`,
+      }),
+      "src/main/java/example/Main.java": mainClass('new org.json.JSONArray().put("of a library").toString()'),
+      ...files,
+    });
+    await expectWholePath(world, join(folder, "shop"), "of a library");
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 /** Gradle's engine is its own; what starts it was made for these tests, where Gradle's distributions can't be had. */

@@ -53,6 +53,11 @@ export function writeProcesses(place, found, programs) {
   writeFileSync(join(place.layers, "launch.toml"), tables.join("\n"));
 }
 
+/** Each process' command, as somebody typed it: the Procfile's, and what the build's env has. */
+export function readCommands(place) {
+  return chooseCommands(place, {});
+}
+
 function chooseCommands(place, found) {
   const commands = { ...found, ...readProcfile(place.directory) };
   const said = place.env.BP_START_COMMAND || place.env.GOOGLE_ENTRYPOINT;

@@ -2,11 +2,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { dirname, join, relative } from "node:path";
 import { ApplicationError } from "../lib/error.mjs";
 import { setVariable } from "../lib/layers.mjs";
-import { writeProcesses } from "../lib/processes.mjs";
+import { readCommands, writeProcesses } from "../lib/processes.mjs";
 import { run } from "../lib/run.mjs";
 import { installRuntime } from "../lib/runtime.mjs";
 import { chooseArtifact } from "./artifact.mjs";
 import { addPackageManagers } from "./front-ends.mjs";
+import { listNamed } from "./named.mjs";
 import { serveWar } from "./tomcat.mjs";
 import { renderTrustStore } from "./trust-store.mjs";
 import { isUnpacked, isUnpackedWar, leaveOutHidden, readMainClass } from "./unpacked.mjs";
@@ -47,13 +48,21 @@ export function build(place) {
   const isMaven = existsSync(join(directory, "pom.xml"));
   if (isMaven) runMaven(place, runtime.build, env, temporary);
   else runGradle(place, env, temporary);
-  const artifact = chooseArtifact(directory, isMaven ? "target" : "build/libs", given);
+  const output = isMaven ? "target" : "build";
+  const { web, ...others } = readCommands(place);
+  const named = web === undefined ? [] : listNamed(directory, output, [web]);
+  const besides = listNamed(directory, output, Object.values(others));
+  if (named.length > 0) {
+    keepOnly(directory, [...named, ...besides]);
+    return writeProcesses(place, {}, processes);
+  }
+  const artifact = chooseArtifact(directory, isMaven ? output : "build/libs", given);
   if (artifact.isWar) {
     unpackWar(place, artifact.path, env);
     return serveWar(place, processes);
   }
-  const kept = keepArtifact(directory, artifact);
-  const command = [join(inImage, "bin/java"), "-jar", kept];
+  keepOnly(directory, [...artifact.kept, ...besides]);
+  const command = [join(inImage, "bin/java"), "-jar", relative(directory, artifact.path)];
   writeProcesses(place, { web: command }, processes);
 }
 
@@ -161,16 +170,19 @@ function unpackWar({ directory, say }, path, env) {
 
 /**
  * Of the application's folder only what runs goes into the image, at the place where the build left it: there a Procfile
- * names it. Returns its path below the folder.
+ * or a manifest names it.
  */
-function keepArtifact(directory, { path, folder }) {
+function keepOnly(directory, paths) {
   const staging = join(directory, ".kept");
-  const kept = relative(directory, folder ?? path);
   rmSync(staging, { recursive: true, force: true });
-  mkdirSync(dirname(join(staging, kept)), { recursive: true });
-  renameSync(join(directory, kept), join(staging, kept));
+  // One that is in another moves with it. A manifest can name what is elsewhere.
+  for (const path of [...paths].sort()) {
+    if (!existsSync(path) || !path.startsWith(`${directory}/`)) continue;
+    const kept = join(staging, relative(directory, path));
+    mkdirSync(dirname(kept), { recursive: true });
+    renameSync(path, kept);
+  }
   replaceWith(directory, staging);
-  return relative(directory, path);
 }
 
 /** What is in `staging`, and the Procfile, take the place of all that is in the folder. */

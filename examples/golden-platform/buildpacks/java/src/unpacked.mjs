@@ -1,14 +1,14 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { isServed } from "../lib/served.mjs";
+import { manifestPath, readManifest } from "./manifest.mjs";
 
-const manifest = "META-INF/MANIFEST.MF";
 const buildFiles = ["pom.xml", "build.gradle", "build.gradle.kts"];
 
 /** Whether the folder is a jar that was unpacked, and has nothing to be built from. */
 export function isUnpacked(directory) {
   const has = (name) => existsSync(join(directory, name));
-  return !buildFiles.some(has) && has(manifest) && readMainClass(directory) !== undefined;
+  return !buildFiles.some(has) && has(manifestPath) && readMainClass(directory) !== undefined;
 }
 
 /** Whether the folder is a war that was unpacked, and has nothing to be built from. */
@@ -29,8 +29,7 @@ export function leaveOutHidden(directory) {
   visit(directory, ["WEB-INF", "META-INF"]);
 }
 
-/** `Main-Class` of the manifest; a line that is longer than 72 bytes goes on after a space in the next. */
+/** `Main-Class` of the manifest. */
 export function readMainClass(directory) {
-  const text = readFileSync(join(directory, manifest), "utf8").replace(/\r?\n /g, "");
-  return /^Main-Class:\s*([\w.$]+)\s*$/im.exec(text)?.[1];
+  return readManifest(readFileSync(join(directory, manifestPath), "utf8")).mainClass;
 }

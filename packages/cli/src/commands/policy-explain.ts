@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { describeGate, gatherEvidence } from "@goldenpath/core/gate/verify";
+import { describeGate, gatherEvidence, gatherImageLineage } from "@goldenpath/core/gate/verify";
 import { explainEnvironment, listOwnEnvironments, renderExplained } from "@goldenpath/core/policy/explain-image";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import { withImage } from "@goldenpath/core/verbs/open";
@@ -36,11 +36,20 @@ export async function runExplain(args: readonly string[], output: Output): Promi
     const repository = { registry, name: path };
     const asked = values.environment ?? listOwnEnvironments(policy.policy, repository);
     const now = new Date();
-    const evidence = await gatherEvidence(rememberReads(client), image, policy, now);
+    const reader = rememberReads(client);
+    const evidence = await gatherEvidence(reader, image, policy, now);
+    const lineage = await gatherImageLineage(reader, image, evidence, policy, now);
     const explained = asked.map((environmentName) => {
       const { to = [] } = policy.policy.environments[environmentName] ?? {};
       const place = to.some((prefix) => isWithin(repository, prefix)) ? "to" : "from";
-      const facts = describeGate(image, evidence, { environmentName, policy, now, place, destination: undefined });
+      const facts = describeGate(image, evidence, {
+        environmentName,
+        policy,
+        now,
+        place,
+        destination: undefined,
+        lineage,
+      });
       return { facts, told: explainEnvironment(facts, image.children) };
     });
     const [first] = explained;

@@ -6,6 +6,7 @@ import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Verdict, Violation } from "../result.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import type { Stage } from "../stages.ts";
+import type { Lineage } from "./lineage.ts";
 
 /** Everything that the gate decides on. */
 export interface GateFacts {
@@ -33,6 +34,10 @@ export interface GateFacts {
   };
   /** What was collected, for the image's digest and for each child's. */
   evidence: ReadonlyMap<Digest, CollectedEvidence>;
+  /** Where somebody says that it was rebased: the image, and what it was rebased from. */
+  lineage?: Lineage | undefined;
+  /** So many rebases after this image lies the one that the gate was asked for; 0 unless told. */
+  rebases?: number;
 }
 
 /** One stage whose evidence about one digest is not accepted, and why. */

@@ -5,6 +5,7 @@ import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { destinationOf, judgeSources } from "./binding.ts";
 import type { Problem, StageDecision, StageScope } from "./facts.ts";
+import { judgeRebase } from "./judge-rebase.ts";
 import { judgeRun } from "./match-run.ts";
 import {
   explainAbsence,
@@ -90,16 +91,26 @@ function dropRepeated(problems: readonly Problem[]): Problem[] {
 function judgeProvenance(scope: StageScope, provenance: Provenance, signed: VerifiedStatement): Problem[] {
   return [
     ...judgeContent(scope, provenance, signed),
-    ...judgePolicy(scope, "the provenance", { ...provenance, time: signed.time ?? provenance.finishedOn }),
+    ...(isOfOlderPolicy(scope, provenance)
+      ? []
+      : judgePolicy(scope, "the provenance", { ...provenance, time: signed.time ?? provenance.finishedOn })),
     ...judgeTimes(scope, "the provenance", provenance.finishedOn, signed.time),
   ];
 }
 
+/**
+ * Of an image that was rebased later, the policy has usually changed since: the new version of its base came into it.
+ * What its build was is judged by the policy of now, like that of any other.
+ */
+function isOfOlderPolicy({ facts }: StageScope, { policySerial }: Provenance): boolean {
+  return (facts.rebases ?? 0) > 0 && policySerial < facts.policy.policy.serial;
+}
+
 /** What it says of the build, whenever that was and under which policy. */
-function judgeContent(scope: StageScope, provenance: Provenance, { identity }: VerifiedStatement): Problem[] {
+function judgeContent(scope: StageScope, provenance: Provenance, signed: VerifiedStatement): Problem[] {
   const { build } = scope.facts.policy.policy;
   const again = wayToRunAgain(scope);
-  const problems = judgeStrategy(scope, provenance);
+  const problems = judgeStrategy(scope, provenance, signed);
   if (provenance.sourceCommit === undefined) {
     problems.push({ rule: "gate.source", problem: "the provenance names no commit of its source", wayOut: again });
   }
@@ -110,7 +121,7 @@ function judgeContent(scope: StageScope, provenance: Provenance, { identity }: V
       wayOut: `Build in ${build.isolation.join(" or ")}, or have the policy's owners add it to build.isolation.`,
     });
   }
-  return [...problems, ...judgeRun(provenance, identity, again, isOfElsewhere(provenance))];
+  return [...problems, ...judgeRun(provenance, signed.identity, again, isOfElsewhere(provenance))];
 }
 
 /** What was built elsewhere was built in none of the policy's environments, and says so; nothing else may. */
@@ -119,7 +130,7 @@ function isFitEnvironment({ buildType, buildEnvironment }: Provenance, allowed: 
 }
 
 /** How it was built: by a strategy that the policy allows, and as that strategy wants it to be. */
-function judgeStrategy(scope: StageScope, provenance: Provenance): Problem[] {
+function judgeStrategy(scope: StageScope, provenance: Provenance, signed: VerifiedStatement): Problem[] {
   const { policy } = scope.facts.policy;
   const again = wayToRunAgain(scope);
   const refuse = (problem: string, wayOut: string, rule: Rule = "gate.builder"): Problem => ({ rule, problem, wayOut });
@@ -134,7 +145,9 @@ function judgeStrategy(scope: StageScope, provenance: Provenance): Problem[] {
     ];
   }
   const objections = strategy.judge(provenance, ownPolicy(policy, strategy), viewSigned(scope.facts));
-  return objections.map(({ problem, wayOut, rule }) => refuse(problem, `${wayOut} ${again}`, rule));
+  const against = objections.map(({ problem, wayOut, rule }) => refuse(problem, `${wayOut} ${again}`, rule));
+  if (strategy.isRebase !== true || against.length > 0) return against;
+  return judgeRebase(scope, provenance, signed, decideBuildStage);
 }
 
 function decideSbom(scope: StageScope, provenance: StageDecision): StageDecision {

@@ -12,6 +12,8 @@ import type { CollectedEvidence } from "../signing/types.ts";
 import { decideGate } from "./decide.ts";
 import type { GateDecision, GateFacts } from "./facts.ts";
 import { findEnvironment } from "./find-environment.ts";
+import { type AskedLineage, gatherLineage } from "./gather-lineage.ts";
+import type { Lineage } from "./lineage.ts";
 
 export interface GateOutcome extends GateDecision {
   image: ImageFacts;
@@ -46,7 +48,8 @@ export async function runGate(
   const reader = rememberReads(client, maxRemembered);
   const [facts, own] = "children" in image ? [image] : await fetchWithEvidence(reader, image, policy, now);
   const evidence = await gatherEvidence(reader, facts, policy, now, own);
-  const decided = describeGate(facts, evidence, { environmentName, policy, now, place, destination });
+  const lineage = await gatherImageLineage(reader, facts, evidence, policy, now);
+  const decided = describeGate(facts, evidence, { environmentName, policy, now, place, destination, lineage });
   return { ...decideGate(decided), image: facts, evidence, facts: decided };
 }
 
@@ -87,6 +90,21 @@ export async function gatherEvidence(
   return new Map(collected.map((found, index) => [subjects[index] ?? reference.digest, found]));
 }
 
+/** What it was rebased from, where somebody says that it was: {@link gatherLineage}. */
+export function gatherImageLineage(
+  client: RegistryClient,
+  image: ImageFacts,
+  evidence: GateFacts["evidence"],
+  policy: Pick<LoadedPolicy, "policy">,
+  now: Date,
+  asked?: AskedLineage,
+): Promise<Lineage | undefined> {
+  return gatherLineage(client, policy, image, evidence, {
+    gatherEvidence: (each) => gatherEvidence(client, each, policy, now),
+    ...(asked === undefined ? {} : { asked }),
+  });
+}
+
 /**
  * What the gate decides on, of an image and the evidence that was gathered about it.
  * @throws UserError `environment-unknown`
@@ -94,7 +112,7 @@ export async function gatherEvidence(
 export function describeGate(
   { reference, children }: ImageFacts,
   evidence: GateFacts["evidence"],
-  asked: Pick<GateFacts, "environmentName" | "policy" | "now" | "place" | "destination">,
+  asked: Pick<GateFacts, "environmentName" | "policy" | "now" | "place" | "destination" | "lineage">,
 ): GateFacts {
   const { digest, registry, name } = reference;
   const layers = new Map(children.map((child) => [child.digest, child.config.rootfs.diff_ids]));

@@ -9,6 +9,7 @@ import { predicateTypes } from "../signing/predicates.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import type { GateFacts } from "./facts.ts";
+import { listAncestors } from "./judge-rebase.ts";
 
 interface WithdrawalFacts {
   policy: GateFacts["policy"];
@@ -17,7 +18,7 @@ interface WithdrawalFacts {
 }
 
 /**
- * What the platform's signer has withdrawn: the image, a child of it, an index that signers say it is of, or a base that a signer's finding or provenance
+ * What the platform's signer has withdrawn: the image, a child of it, an index that signers say it is of, an image that they say it was rebased from, or a base that a signer's finding or provenance
  * says it stands on. Of signers, the policy's own ends are what counts (`policy/withdrawals.ts`).
  */
 export function judgeWithdrawals({ policy, image, evidence }: WithdrawalFacts): Violation[] {
@@ -43,7 +44,10 @@ interface Told {
 
 function concerns({ thing }: Withdrawal, digest: Digest, told: readonly Told[]): boolean {
   if (thing.kind === "image")
-    return thing.digest === digest || told.some(({ signed }) => isRootOf(signed, thing.digest));
+    return (
+      thing.digest === digest ||
+      told.some(({ signed }) => isRootOf(signed, thing.digest) || listAncestors(signed).includes(thing.digest))
+    );
   return thing.kind === "base" && told.some(({ bases }) => bases !== "unreadable" && bases.includes(thing.digest));
 }
 

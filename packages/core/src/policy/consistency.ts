@@ -1,5 +1,6 @@
 import { kindOf } from "../build/strategies/find.ts";
 import { type ImageBuilder, image } from "../build/strategies/image.ts";
+import { type RebaseBuilder, rebase } from "../build/strategies/rebase.ts";
 import type { Builder } from "../build/strategies/strategy.ts";
 import { kindOf as schemeKindOf, schemeOf } from "../signing/schemes/find.ts";
 import { key } from "../signing/schemes/key.ts";
@@ -46,7 +47,7 @@ function checkBuilders(policy: Policy): Inconsistency[] {
     const { runImage, bases: choosable = [] } = builder;
     if (build.builderMaxAge !== undefined && isPinned(builder) && builder.approved === undefined)
       found.push({ path, message: "has no `approved`, from which `builderMaxAge` counts" });
-    found.push(...checkOrigins(builder, policy, path));
+    found.push(...checkOrigins(builder, policy, path), ...checkRebasers(builder, policy, path));
     if (runImage !== undefined && !names.includes(runImage))
       found.push(unknown([...path, "runImage"], runImage, "base", names));
     choosable.forEach((base, position) => {
@@ -100,9 +101,28 @@ function checkOrigins(builder: Builder, policy: Policy, path: PropertyKey[]): In
   ];
 }
 
+/** Whoever attests a rebase attests what the gate asks of a build, so the gate has to hear them. */
+function checkRebasers(builder: Builder, { signers, environments }: Policy, path: PropertyKey[]): Inconsistency[] {
+  if (!isRebaseBuilder(builder)) return [];
+  const builds = Object.values(environments).flatMap(({ requires }) =>
+    requires.filter(({ stage }) => stage === "build"),
+  );
+  return builder.signers.flatMap((signer, position) => {
+    const at = [...path, "signers", position];
+    if (!Object.hasOwn(signers, signer)) return [unknown(at, signer, "signer", Object.keys(signers))];
+    return builds.length === 0 || builds.some((each) => each.signers.includes(signer))
+      ? []
+      : [{ path: at, message: `'${signer}' does not speak for build in any environment` }];
+  });
+}
+
 /** Whether something of it grows old: images of its own, which were approved at some time. */
 function isPinned({ digests, buildpacks }: Builder): boolean {
   return digests !== undefined || buildpacks !== undefined;
+}
+
+function isRebaseBuilder(builder: Builder): builder is RebaseBuilder {
+  return kindOf(builder) === rebase.name;
 }
 
 function isImageBuilder(builder: Builder): builder is ImageBuilder {

@@ -214,6 +214,9 @@ const builders: Meanings = {
   "build.builders[].provenance.level.verifiers[].maxAge": atMost("its summaries count for {}"),
   "build.builders[].import": { as: "section", says: "imported images are taken", more: "widening" },
   "build.builders[].import.signers": grants("what {} imported is taken"),
+  "build.builders[].signers": grants("rebases that {} attested are taken"),
+  "build.builders[].buildMaxAge": atMost("an image may be rebased for {} after its build"),
+  "build.builders[].most": { as: "most", says: "an image may be rebased {} times after its build", absent: 3 },
 };
 
 const build: Meanings = {

@@ -7,7 +7,7 @@ import { formatRepository, parseRepository, type Repository } from "@goldenpath/
 import { rememberReads } from "@goldenpath/registry-client/remember";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { listTaggedImages } from "../evidence/gather-record.ts";
-import { describeGate, gatherEvidence } from "../gate/verify.ts";
+import { describeGate, gatherEvidence, gatherImageLineage } from "../gate/verify.ts";
 import { listRepositories } from "./judge-again/facts.ts";
 import { type ImpactFacts, type ImpactOutcome, type JudgedImpact, judgeImpact } from "./judge-impact.ts";
 import type { Exception, LoadedPolicy } from "./schema.ts";
@@ -80,14 +80,23 @@ async function judgeOne(
   beside: Record<"before" | "after", Beside>,
 ): Promise<JudgedImpact> {
   const image = await fetchImageFacts(reader, reference);
-  const describe = (policy: LoadedPolicy, evidence: ImpactFacts["before"]["evidence"]) =>
-    describeGate(image, evidence, { environmentName, policy, now, place: "to", destination: undefined });
+  const describe = async (policy: LoadedPolicy, evidence: ImpactFacts["before"]["evidence"]) => {
+    const lineage = await gatherImageLineage(reader, image, evidence, policy, now);
+    return describeGate(image, evidence, {
+      environmentName,
+      policy,
+      now,
+      place: "to",
+      destination: undefined,
+      lineage,
+    });
+  };
   const { children } = image;
   const evidence = await gatherEvidence(reader, image, before, now);
-  const older = describe(before, evidence);
+  const older = await describe(before, evidence);
   if (!Object.hasOwn(after.policy.environments, environmentName))
     return judgeImpact({ before: older, after: undefined, children });
-  const newer = describe(after, await gatherBy(reader, image, { before, after, evidence, now }));
+  const newer = await describe(after, await gatherBy(reader, image, { before, after, evidence, now }));
   const exceptions = {
     before: await beside.before(older.evidence),
     after: await beside.after(newer.evidence),

@@ -63,7 +63,7 @@ function describeSource(
   run: RunFacts,
 ): Pick<ProvenanceFacts, "source" | "event" | "callerId"> {
   if (strategy.isElsewhere === true) {
-    if (proof.source === undefined) throw nothingProven(strategy.name, proof.objections ?? []);
+    if (proof.source === undefined) throw nothingProven(strategy, proof.objections ?? []);
     const { repository, version, ref, event, callerId } = proof.source;
     return { source: { repository, commit: version, ref }, event, callerId };
   }
@@ -80,16 +80,19 @@ function describeSource(
   };
 }
 
-function nothingProven(strategy: string, objections: readonly string[]): PolicyViolation {
-  return new PolicyViolation(
-    `strategy '${strategy}' takes what was built elsewhere by what is signed about it: ${objections.join("; ") || "nothing is"}`,
-    {
-      code: "origin-unproven",
-      rule: "build.image",
-      wayOut:
-        "Have the image signed by a pipeline that the policy names, or imported by the platform's signer (docs/images.md).",
-    },
-  );
+function nothingProven({ name, isRebase }: BuildStrategy, objections: readonly string[]): PolicyViolation {
+  const rests =
+    isRebase === true
+      ? "is of an image that was rebased, by its layers and the build of the old one"
+      : "takes what was built elsewhere by what is signed about it";
+  return new PolicyViolation(`strategy '${name}' ${rests}: ${objections.join("; ") || "nothing is"}`, {
+    code: "origin-unproven",
+    rule: "build.image",
+    wayOut:
+      isRebase === true
+        ? "Rebase by goldenpath base rebase what the path has built, or build it again from its source (docs/rebase.md)."
+        : "Have the image signed by a pipeline that the policy names, or imported by the platform's signer (docs/images.md).",
+  });
 }
 
 interface Proven {

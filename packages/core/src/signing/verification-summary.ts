@@ -1,6 +1,11 @@
 import { describeIssues } from "@goldenpath/foundation/text/json";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatRepository, type ImageId, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
+import {
+  formatRepository,
+  type ImageId,
+  parseRepository,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { type Stage, stageLevel, stageVerifierId } from "../stages.ts";
 import { predicateTypes } from "./predicates.ts";
@@ -106,6 +111,21 @@ export function buildVerificationSummary(facts: SummaryFacts): Statement {
 export function imageUri(repository: Repository, digest: Digest): string {
   const name = repository.name.slice(repository.name.lastIndexOf("/") + 1);
   return `pkg:oci/${name}@${encodeURIComponent(digest)}?repository_url=${encodeURIComponent(formatRepository(repository))}`;
+}
+
+/** The image that such a package URL and a digest set name, where both are of one image as it is written here. */
+export function readImageUri(uri: string | undefined, set: Readonly<Record<string, string>> = {}): ImageId | undefined {
+  const encoded = /^pkg:oci\/[^?]+\?repository_url=([^&]+)$/.exec(uri ?? "")?.[1];
+  const digest = Object.entries(set)
+    .map(([algorithm, hex]) => `${algorithm}:${hex}`)
+    .find(isDigest);
+  if (encoded === undefined || digest === undefined) return undefined;
+  try {
+    const repository = parseRepository(decodeURIComponent(encoded));
+    return imageUri(repository, digest) === uri ? { repository, digest } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const digestSetSchema = z.record(z.string(), z.string());

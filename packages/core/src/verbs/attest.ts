@@ -1,9 +1,19 @@
+import { UserError } from "@goldenpath/foundation/errors";
 import type { RunFacts } from "@goldenpath/foundation/ports";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { z } from "zod";
 import { resolveBases } from "../base/approval/gather.ts";
-import { buildsHere, findByBuildType, isOfElsewhere, strategyNames } from "../build/strategies/find.ts";
+import {
+  findByBuildType,
+  findStrategy,
+  isOfElsewhere,
+  type StrategyName,
+  strategyNames,
+} from "../build/strategies/find.ts";
+import { rebase } from "../build/strategies/rebase.ts";
+import type { BuildStrategy, FoundBase, SignedView } from "../build/strategies/strategy.ts";
+import { gatherRebased } from "../gate/gather-rebased.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
 import { catalogImage } from "../scan/catalog.ts";
@@ -22,7 +32,7 @@ import { withPrivateTools } from "../tools/private.ts";
 import { attachAll, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
 import { attestCaches } from "./attest-cache.ts";
 import { bringLayouts } from "./attest-layouts.ts";
-import { choice, jsonLabels, keyValues, lines, type RunnerLabels, type Verb } from "./verb.ts";
+import { choice, jsonLabels, keyValues, lines, optionalText, type RunnerLabels, type Verb } from "./verb.ts";
 
 const inputs = signingInputs({
   "build-environment": choice(buildEnvironments, "host"),
@@ -33,6 +43,7 @@ const inputs = signingInputs({
   digests: keyValues(),
   tags: lines(),
   cache: lines(),
+  "rebased-from": optionalText(),
 });
 type Inputs = z.infer<typeof inputs>;
 
@@ -65,17 +76,12 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
   const { client, image, context } = work;
   // New builds run in the version of a builder that was approved last.
   const policy = await resolveBases(client, work.policy, startedAt);
-  const { isContained, ...facts } = describeBuild(
-    signedImage(image),
-    policy,
-    runOf(work),
-    await gatherBases(client, image, work.policy, context.now()),
-    {
-      strategy: given.strategy === "auto" ? undefined : given.strategy,
-      configs: image.children.map((child) => child.config),
-      signed: takesElsewhere(policy) ? await gatherSigned(client, image, policy, context.now()) : undefined,
-    },
-  );
+  const bases = await gatherBases(client, image, work.policy, context.now());
+  const { isContained, ...facts } = describeBuild(signedImage(image), policy, runOf(work), bases, {
+    strategy: chooseStrategy(given),
+    configs: image.children.map((child) => child.config),
+    signed: await gatherView(work, policy, given, bases),
+  });
   const sboms = [];
   for (const child of image.children) sboms.push({ child, ...(await catalogImage(client, image, context, child)) });
   const runners = selectRunners(given["build-runners"], image);
@@ -111,9 +117,33 @@ function runOf({ context, signer: { material } }: Signing): RunFacts {
   return { ...context.run, builderId: material.identity.buildSignerUri };
 }
 
-/** Whether anything of the policy rests on what others have signed. */
-function takesElsewhere({ policy }: LoadedPolicy): boolean {
-  return policy.build.strategies.some((name) => !buildsHere(name));
+/** What others have signed, where anything of the policy rests on that, and what was rebased. */
+async function gatherView(
+  { client, image, context }: Signing,
+  policy: LoadedPolicy,
+  { "rebased-from": from }: Inputs,
+  bases: readonly (FoundBase | undefined)[],
+): Promise<SignedView | undefined> {
+  const takesOthers = policy.policy.build.strategies.some((name) => {
+    const { isElsewhere, isRebase }: BuildStrategy = findStrategy(name);
+    return isElsewhere === true && isRebase !== true;
+  });
+  if (!takesOthers && from === undefined) return undefined;
+  const now = context.now();
+  const signed = await gatherSigned(client, image, policy, now);
+  if (from === undefined) return signed;
+  const named = bases.flatMap((base) => (base === undefined ? [] : [base]));
+  return { ...signed, rebased: await gatherRebased(client, image, policy, { from, bases: named, now }) };
+}
+
+/** Who says what an image was rebased from says by that how it was made. */
+function chooseStrategy({ strategy, "rebased-from": from }: Inputs): StrategyName | undefined {
+  if (from === undefined) return strategy === "auto" ? undefined : strategy;
+  if (strategy === "auto" || strategy === rebase.name) return rebase.name;
+  throw new UserError(`input 'strategy' is '${strategy}', and input 'rebased-from' says that the image was rebased`, {
+    code: "input-invalid",
+    wayOut: "Give the one or the other: what was rebased is of strategy 'rebase'.",
+  });
 }
 
 /** Of the platforms that the image has: where their jobs ran, as the workflow says. */

@@ -3,6 +3,7 @@ import { dockerfile } from "./dockerfile.ts";
 import { image } from "./image.ts";
 import { jib } from "./jib.ts";
 import { kaniko } from "./kaniko.ts";
+import { rebase } from "./rebase.ts";
 import { springBoot } from "./spring-boot.ts";
 import type { BuildStrategy } from "./strategy.ts";
 
@@ -17,4 +18,5 @@ export const strategies = [
   dockerfile,
   kaniko,
   image,
+  rebase,
 ] as const satisfies readonly BuildStrategy[];

@@ -87,6 +87,11 @@ export interface BuildStrategy<Own extends Builder = Builder, Plan extends objec
    */
   readonly isElsewhere?: true;
   /**
+   * It puts what was built on another base, and rests on the build of the image that was rebased: the gate judges that
+   * one, and that nothing but the base is another.
+   */
+  readonly isRebase?: true;
+  /**
    * What is in an application's folder → what speaks for this strategy, one clause each: `package.json (Node.js)`.
    * Empty: nothing does.
    */
@@ -156,6 +161,15 @@ export interface SignedStatement {
   isInSignedManifest?: true;
 }
 
+/** An image that was rebased, as the attesting job sees it. */
+export interface RebasedView {
+  /** What was rebased, and what that was rebased from, as far as it goes: the newest first. */
+  images: readonly ImageId[];
+  /** Of the build of the last of them; undefined where something is against it. */
+  source?: Proof["source"];
+  objections: readonly string[];
+}
+
 /** What the policy's signers have signed about an image and about what runs of it. */
 export interface SignedView extends ImageId {
   children: readonly Digest[];
@@ -164,6 +178,8 @@ export interface SignedView extends ImageId {
   lapsed?: readonly SignedStatement[];
   /** What counts for nothing, and why: for messages alone. */
   rejected?: readonly { subject: Digest; reason: string; claimedPredicateType?: string }[];
+  /** Where somebody says that it was rebased. */
+  rebased?: RebasedView | undefined;
   now: Date;
 }
 

@@ -1,0 +1,155 @@
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type ImageId, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { ownPolicy } from "../build/strategies/find.ts";
+import { type RebaseBuilder, rebase, rebasedImage } from "../build/strategies/rebase.ts";
+import type { Policy } from "../policy/schema.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { type Provenance, readProvenance } from "../signing/provenance.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
+import { destinationOf } from "./binding.ts";
+import type { GateFacts, Problem, StageDecision, StageScope } from "./facts.ts";
+import {
+  compareImages,
+  describeWithdrawnOld,
+  findPair,
+  findRebased,
+  type LineageImage,
+  listNamedImages,
+} from "./lineage.ts";
+import { evidenceAbout } from "./signed-view.ts";
+
+/**
+ * A rebase counts as the build where the build of the image that was rebased does: that one's evidence is judged at its
+ * own digest, by the policy of now, for the same destination. And the image is that one on an approved base, told by
+ * the layers of both and of both bases; what is signed only says which images to look at. A rebase of a rebase is
+ * judged in the same way, as often as the policy lets it be.
+ * @param decideBuild judges the build of an image, this very stage
+ */
+export function judgeRebase(
+  scope: StageScope,
+  provenance: Provenance,
+  signed: VerifiedStatement,
+  decideBuild: (scope: StageScope) => StageDecision,
+): Problem[] {
+  const { facts } = scope;
+  const { policy } = facts.policy;
+  const builders = ownPolicy(policy, rebase).builders.filter(({ name }) => provenance.builders.includes(name));
+  const times = (facts.rebases ?? 0) + 1;
+  const most = Math.min(...builders.map((builder) => builder.most));
+  if (!builders.every((builder) => signed.signers.some((signer) => builder.signers.includes(signer)))) {
+    const wanted = builders.flatMap((builder) => builder.signers).join("', '");
+    return [refuse(`the rebase is attested by '${signed.signers.join("', '")}', and '${wanted}' may attest rebases`)];
+  }
+  if (times > most) return [refuse(`it was rebased ${times} times since its build, and the policy takes ${most}`)];
+  const pair = findPair(facts.lineage, facts.image.digest, findRebased(provenance)?.digest);
+  if ("problem" in pair) return [refuse(pair.problem)];
+  const { now, old } = pair;
+  const bases = { now: listNamedImages(provenance, runImage), old: listBases(facts, old) };
+  const problems = [
+    ...judgeBases(policy, bases.now),
+    ...describeWithdrawnOld(old, facts.policy),
+    ...compareImages(now, old, bases),
+  ].map(refuse);
+  return [...problems, ...judgeOldBuild(scope, provenance, { old, times, builders }, decideBuild)];
+}
+
+const runImage = "run-image";
+
+function refuse(problem: string): Problem {
+  return {
+    rule: "gate.builder",
+    problem,
+    wayOut: "Build the image again from its source, or rebase one whose build counts (docs/rebase.md).",
+  };
+}
+
+/** Bases by a list have to be in it; what is approved by signatures, the base stage asks for. */
+function judgeBases({ bases }: Policy, named: readonly ImageId[]): string[] {
+  const isApproved = ({ repository, digest }: ImageId): boolean =>
+    bases.some(
+      (base) =>
+        formatRepository(parseRepository(base.image)) === formatRepository(repository) &&
+        (base.approval !== undefined || base.digests.includes(digest)),
+    );
+  return named
+    .filter((each) => !isApproved(each))
+    .map(
+      ({ repository, digest }) => `it was put on ${formatRepository(repository)}@${digest}, which is no approved base`,
+    );
+}
+
+/** All bases that provenances of builders name: which of them is believed, the judgement of its build says. */
+function listBases(facts: GateFacts, old: LineageImage): ImageId[] {
+  const { statements } = evidenceAbout(old, old.digest);
+  return statements
+    .filter(({ statement }) => statement.predicateType === predicateTypes.provenance)
+    .filter(({ signers }) =>
+      facts.environment.requires.some(
+        (each) => each.stage === "build" && signers.some((name) => each.signers.includes(name)),
+      ),
+    )
+    .flatMap(({ statement }) => {
+      const read = readProvenance(statement);
+      return "problem" in read ? [] : listNamedImages(read, runImage);
+    });
+}
+
+function judgeOldBuild(
+  scope: StageScope,
+  provenance: Provenance,
+  { old, times, builders }: { old: LineageImage; times: number; builders: readonly RebaseBuilder[] },
+  decideBuild: (scope: StageScope) => StageDecision,
+): Problem[] {
+  const { facts } = scope;
+  const evidence = evidenceAbout(old, old.digest);
+  const oldFacts: GateFacts = {
+    ...facts,
+    rebases: times,
+    // It is where it is; what it may become is asked of it as of the new one.
+    place: "from",
+    destination: destinationOf(facts),
+    image: {
+      repository: old.repository,
+      digest: old.digest,
+      children: old.children.map(({ digest }) => digest),
+      layers: new Map(old.children.map(({ digest, config }) => [digest, config.rootfs.diff_ids])),
+      platforms: new Map(old.children.map(({ digest, config }) => [digest, formatPlatform(config)])),
+    },
+    evidence: old.evidence,
+  };
+  const ages = builders.map(({ buildMaxAge }) => buildMaxAge ?? scope.requirement.maxAge ?? Number.POSITIVE_INFINITY);
+  const requirement = { ...scope.requirement, maxAge: Math.min(...ages) };
+  const decision = decideBuild({ ...scope, requirement, facts: oldFacts, digest: old.digest, evidence });
+  if (decision.accepted.length === 0) {
+    const where = `${formatRepository(old.repository)}@${old.digest}`;
+    return decision.problems.map((each) => ({
+      ...each,
+      problem: `the build of the image that was rebased (${where}) does not count: ${each.problem}`,
+    }));
+  }
+  const differs = decision.accepted.some((each) => {
+    if (each.statement.predicateType !== predicateTypes.provenance) return false;
+    const read = readProvenance(each.statement);
+    return "problem" in read || !isSameSource(read, provenance);
+  });
+  return differs ? [refuse("its provenance says another source than that of the image that was rebased")] : [];
+}
+
+/** `build.sources` is asked of what the provenance says, so it says what was built. */
+function isSameSource(a: Provenance, b: Provenance): boolean {
+  return (
+    a.sourceRepository === b.sourceRepository &&
+    a.sourceRef === b.sourceRef &&
+    a.sourceCommit === b.sourceCommit &&
+    a.event === b.event &&
+    a.callerId === b.callerId
+  );
+}
+
+/** Images that this one was rebased from, by the word of who attested it: each may have been withdrawn. */
+export function listAncestors({ statement }: VerifiedStatement): Digest[] {
+  if (statement.predicateType !== predicateTypes.provenance) return [];
+  const read = readProvenance(statement);
+  return "problem" in read ? [] : listNamedImages(read, rebasedImage).map(({ digest }) => digest);
+}

@@ -6,7 +6,7 @@ import { findPointerRepository, pointerTag } from "@goldenpath/core/policy/point
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { stages } from "@goldenpath/core/stages";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { TestKeys } from "./chain-keys.ts";
 import { renderSigners } from "./signers.ts";
@@ -34,6 +34,12 @@ export interface PolicyFacts {
   signers?: string;
   /** What goes along besides the evidence; absent: the policy's default. */
   referrers?: "all" | "signed";
+  /** The version of base golden; absent: one that is nowhere. */
+  base?: Digest;
+  /** More of `scan`, in YAML: a line for each, two blanks in. */
+  scan?: string;
+  /** Sections besides, in YAML. */
+  more?: string;
 }
 
 /** Writes a policy file that requires all of the evidence, each stage's by its own key. */
@@ -85,6 +91,9 @@ function renderChainPolicy({
   referrers,
   signers: moreSigners = "",
   sources,
+  base = digestOf("base"),
+  scan = "",
+  more = "",
 }: PolicyFacts): string {
   const signers = Object.fromEntries(stages.map((stage) => [stage, keys[stage].publicKey]));
   return `# ${remark}
@@ -95,7 +104,7 @@ ${accepts === undefined ? "" : `accepts: ${accepts}\n`}signers:
 ${renderSigners(signers)}${moreSigners}bases:
   - name: golden
     image: ${from}-bases/golden
-    digests: ["${digestOf("base")}"]
+    digests: ["${base}"]
 build:
   strategies: [buildpacks]
   isolation: [host]
@@ -106,7 +115,7 @@ build:
       runImage: golden
 scan:
   failOn: high
-environments:
+${scan}${more}environments:
   production:
     from: ["${from}"]
     to: ["${to}"]

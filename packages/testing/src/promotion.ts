@@ -26,7 +26,7 @@ import {
 import { expect } from "vitest";
 import { attachEvidence, type Falsehoods, pushImage, type TestImage } from "./chain.ts";
 import { makeKeys, type TestKeys } from "./chain-keys.ts";
-import { type ChainPolicy, putInForce, writeChainPolicy } from "./chain-policy.ts";
+import { type ChainPolicy, type PolicyFacts, putInForce, writeChainPolicy } from "./chain-policy.ts";
 
 export interface StandOptions {
   registry?: RegistryOptions;
@@ -34,6 +34,8 @@ export interface StandOptions {
   apart?: boolean;
   /** The policy's `referrers`. */
   carry?: "all" | "signed" | "unsaid";
+  /** What the policy has besides, by the prefix of quarantine. */
+  policy?: (from: string, client: RegistryClient) => Promise<Pick<PolicyFacts, "signers" | "base" | "scan" | "more">>;
 }
 
 export interface PrepareOptions {
@@ -84,7 +86,8 @@ export async function openStand(options: StandOptions = {}): Promise<Stand> {
   const keys = await makeKeys(directory);
   const { carry = "all" } = options;
   const referrers = carry === "unsaid" ? {} : { referrers: carry };
-  const policy = await writeChainPolicy({ directory, keys, from, to, ...referrers });
+  const besides = await options.policy?.(from, client);
+  const policy = await writeChainPolicy({ directory, keys, from, to, ...referrers, ...besides });
   await pushImage(client, `${to}/shop`, "of long ago", "0.9.0");
   await putInForce(client, to, policy, { keys });
   const world: World = { quarantine, vetted, client, keys, policy, directory, from, to };

@@ -2,10 +2,11 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { type Rule, rules } from "@goldenpath/foundation/rules";
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
+import { baseRoles } from "../base/approval/predicate.ts";
 import { findingSeverities } from "../scan/finding.ts";
 import { stages } from "../stages.ts";
 import { ruleCaseFields } from "./custom-rules/case-schema.ts";
-import { packageScopes } from "./scan-section.ts";
+import { exceptionKeys, exceptionRules, listMisplaced, packageScopes } from "./scan-section.ts";
 import { day, digestText, duration, name, repositoryText, text } from "./schema-text.ts";
 import { suggestWord } from "./suggest.ts";
 import { readStrictYaml } from "./yaml.ts";
@@ -55,6 +56,41 @@ const stageSchema = z.strictObject({
   environment: name.optional(),
 });
 
+const points = z.number().int().min(0).default(0);
+
+/** What is signed of the version that `base` names. */
+const approvalSchema = z.strictObject({
+  by: z.array(name).min(1),
+  on: day,
+  endOfLife: day,
+  role: z.enum(baseRoles).default("both"),
+  /** When newer versions were approved. */
+  newer: z.array(day).optional(),
+  /** Those that were proven, by question. */
+  points: z.strictObject({ publisher: points, updated: points, open: points, needless: points }).optional(),
+});
+
+/** One that is signed beside the policy for images of the case's repository. */
+const exceptionSchema = z
+  .strictObject({
+    by: name,
+    rule: z.enum(exceptionRules),
+    vulnerability: text.optional(),
+    package: text.optional(),
+    license: text.optional(),
+    gate: name.optional(),
+    /** Where it is for another one. */
+    repository: repositoryText.optional(),
+    starts: day.optional(),
+    expires: day,
+  })
+  .superRefine((written, context) => {
+    // Its repository says whose images it is for, whatever the rule is set aside for.
+    const isOfRepository = exceptionKeys[written.rule] === "repository";
+    for (const { key, message } of listMisplaced({ ...written, repository: isOfRepository ? "x" : undefined }))
+      context.addIssue({ code: "custom", path: [key], message });
+  });
+
 const caseSchema = z
   .strictObject({
     name: text,
@@ -65,6 +101,8 @@ const caseSchema = z
     packages: z.array(packageSchema).optional(),
     databaseAge: duration.optional(),
     base: digestText.optional(),
+    approval: approvalSchema.optional(),
+    exceptions: z.array(exceptionSchema).min(1).optional(),
     ...ruleCaseFields,
     build: z
       .strictObject({
@@ -107,6 +145,8 @@ const caseSchema = z
       issue(["evidence"], "is judged by environments, of which nothing is expected");
     for (const key of ["config", "layers", "installed", "approvedOn"] as const)
       if (written[key] !== undefined && base === undefined) issue([key], "needs `base` and `image` beside it");
+    if (written.approval !== undefined && base === undefined) issue(["approval"], "needs `base` and `image` beside it");
+    if (written.exceptions !== undefined && image === undefined) issue(["exceptions"], "needs `image` beside it");
     if (base !== undefined && image === undefined) issue(["base"], "needs `image` beside it");
     if (to !== undefined && build === undefined && !hasEnvironments) issue(["to"], "is used by nothing here");
   });

@@ -1,5 +1,5 @@
 import { UserError } from "@goldenpath/foundation/errors";
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { GateFacts, Problem, StageScope } from "../gate/facts.ts";
 import { type AcceptedEvidence, askEnvironment, type BuildSource, listGateFacts } from "../gate/judge-own-rules.ts";
@@ -181,11 +181,12 @@ function counted(problems: readonly CaseProblem[]): CaseProblem[] {
   return problems.filter(({ from }) => from === undefined);
 }
 
-function sealed(statement: Statement, signers: readonly string[]): VerifiedStatement {
+/** A statement as it is where the signatures were asked about. */
+export function sealed(statement: Statement, signers: readonly string[], subject: Digest = image): VerifiedStatement {
   const descriptor = {
     mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
     digest: digestOf(JSON.stringify(statement)),
     size: 1,
   };
-  return { subject: image, signers: [...signers], statement, bundle: descriptor, referrer: descriptor };
+  return { subject, signers: [...signers], statement, bundle: descriptor, referrer: descriptor };
 }

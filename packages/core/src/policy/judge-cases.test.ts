@@ -283,3 +283,82 @@ test("the documentation's cases hold for its policy, and their places are told",
   const policy = load(block("example"));
   expect(cases.flatMap(({ what }) => judgeCase(what, policy, now).filter(({ holds }) => !holds))).toEqual([]);
 });
+
+describe("what is signed beside the policy", () => {
+  const signed = parse(policyText);
+  signed.signers.security = key("security");
+  signed.signers.lead = key("lead");
+  signed.signers.approver = key("approver");
+  const exceptionsAt = { repository: "r.test/platform/exceptions" };
+  signed.signedExceptions = {
+    ...exceptionsAt,
+    signers: [{ signer: "security" }, { signer: "lead", repositories: ["r.test/other"], longest: "14d" }],
+  };
+  signed.bases.push({ name: "own", image: "r.test/bases/own", approval: { signers: ["approver"], maxAge: "30d" } });
+  const text = write(signed);
+  const image = "r.test/quarantine/shop";
+  const granted = (change: object = {}): object => ({
+    ...finding(),
+    ...{ image, on: "2026-11-20" },
+    exceptions: [
+      { by: "security", rule: "scan.severity", vulnerability: "CVE-2026-2", expires: "2026-11-30", ...change },
+    ],
+    expect: { scan: [] },
+  });
+  const scan = (written: object) => judge(written, text)[0]?.found;
+
+  test.each<[what: string, change: object]>([
+    ["of another finding", { vulnerability: "CVE-2026-3" }],
+    ["that is over", { starts: "2026-11-01", expires: "2026-11-19" }],
+    ["that begins tomorrow", { starts: "2026-11-21" }],
+    ["for longer than its signer may", { expires: "2027-11-30" }],
+    ["for another repository", { repository: "r.test/quarantine/other" }],
+    ["by one who may grant none here", { by: "lead" }],
+    ["by one who grants nothing", { by: "scan" }],
+  ])("an exception %s counts for nothing, and the one as it should be does", (_what, change) => {
+    expect(scan(granted(change))).toEqual(["scan.severity"]);
+    expect(scan(granted())).toEqual([]);
+  });
+
+  const stands = (approval: object | undefined): object => ({
+    ...{ image, base: digest("7"), on: "2026-11-20", expect: { base: [] } },
+    ...(approval === undefined
+      ? {}
+      : { approval: { by: ["approver"], on: "2026-11-01", endOfLife: "2027-01-31", ...approval } }),
+  });
+  test.each<[what: string, approval: object | undefined, rules: string[]]>([
+    ["nobody approved", undefined, ["base.approved"]],
+    ["somebody else approved", { by: ["scan"] }, ["base.approval"]],
+    ["is past its end of life", { endOfLife: "2026-11-19" }, ["base.expired"]],
+    ["was approved too long ago", { on: "2026-10-01" }, ["base.expired"]],
+    ["is to build in", { role: "build-only" }, ["base.build-image"]],
+    ["was approved as it should be", {}, []],
+  ])("a version that %s", (_what, approval, rules) => {
+    expect(scan(stands(approval))).toEqual(rules);
+  });
+
+  test("points and newer versions are asked of what the case tells", () => {
+    const own = { ...signed.bases[1], approval: { signers: ["approver"], maxBehind: "5d", score: { publisher: 10 } } };
+    const demanding = write({ ...signed, bases: [signed.bases[0], own] });
+    const of = (approval: object) => judge(stands(approval), demanding)[0]?.found;
+    expect(of({})).toEqual(["base.approval"]);
+    expect(of({ points: { publisher: 9 } })).toEqual(["base.approval"]);
+    expect(of({ points: { publisher: 10 } })).toEqual([]);
+    expect(of({ points: { publisher: 10 }, newer: ["2026-11-10"] })).toEqual(["base.behind"]);
+  });
+
+  test.each<[what: string, written: object, message: string, policy?: string]>([
+    ["exceptions without a section", granted({ by: "scan" }), "no section `signedExceptions`", policyText],
+    ["exceptions without an image", { ...granted(), image: undefined }, "needs `image` beside it"],
+    ["an exception for what its rule does not know", granted({ license: "MIT" }), "is set aside for a vulnerability"],
+    ["an unknown granter", granted({ by: "securty" }), "no signer of the policy"],
+    [
+      "an approval without a base",
+      { ...stands({}), base: undefined, expect: { build: [] }, build: { repository: "x" } },
+      "needs `base`",
+    ],
+    ["an unknown approver", stands({ by: ["approvr"] }), "no signer of the policy"],
+  ])("%s is refused", (_what, written, message, policy = text) => {
+    expect(() => judge(JSON.parse(JSON.stringify(written)), policy)).toThrow(message);
+  });
+});

@@ -2,6 +2,7 @@ import { UserError } from "@goldenpath/foundation/errors";
 import type { Rule } from "@goldenpath/foundation/rules";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
+import type { ApprovalState } from "../base/approval/judge.ts";
 import { type BaseFacts, decideBase } from "../base/decide.ts";
 import type { ApprovedBase } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
@@ -15,7 +16,8 @@ import type { CaseFacts, CaseProblem } from "./case-facts.ts";
 import type { PolicyCase } from "./cases.ts";
 import { judgeCaseEnvironment } from "./judge-case-environment.ts";
 import { judgeCaseBaseRules, judgeCaseScanRules } from "./judge-case-rules.ts";
-import type { LoadedPolicy } from "./schema.ts";
+import { tellCaseApproval, withCaseExceptions } from "./judge-case-signed.ts";
+import type { LoadedPolicy, PolicyBase } from "./schema.ts";
 import type { PolicySection } from "./sections.ts";
 
 /** One expectation of a case. */
@@ -37,13 +39,14 @@ export interface CaseAnswer {
  * @throws UserError `policy-incomplete` where the policy lacks the section that would judge; `input-invalid` where it has
  *   no such environment
  */
-export function judgeCase(what: PolicyCase, loaded: LoadedPolicy, now: Date): CaseAnswer[] {
+export function judgeCase(what: PolicyCase, given: LoadedPolicy, now: Date): CaseAnswer[] {
   // Any time of that day would do: what ends with a day holds to its end.
   const time = what.on === undefined ? now : new Date(`${what.on}T12:00:00Z`);
+  demandSigners(what, given);
+  const loaded = withCaseExceptions(what, given, time);
   const facts: CaseFacts = { what, loaded, now: time, findings: (what.findings ?? []).map(makeFinding) };
   const { expect } = what;
   demandSections(what, loaded);
-  demandSigners(what, loaded);
   const scan = judgeScan(facts);
   const base = what.base === undefined ? undefined : judgeBase(facts, what.base);
   const answers: CaseAnswer[] = [];
@@ -84,12 +87,15 @@ function demandSections({ name, expect, base, findings }: PolicyCase, { policy, 
 }
 
 /** A slip of the hand would be a signer whose word counts for nothing, which is what some cases expect. */
-function demandSigners({ name, evidence }: PolicyCase, { policy: { signers } }: LoadedPolicy): void {
-  const unknown = Object.values(evidence)
+function demandSigners(
+  { name, evidence, approval, exceptions = [] }: PolicyCase,
+  { policy: { signers } }: LoadedPolicy,
+): void {
+  const unknown = [...Object.values(evidence), ...(approval === undefined ? [] : [approval]), ...exceptions]
     .flatMap(({ by }) => by ?? [])
     .find((each) => !Object.hasOwn(signers, each));
   if (unknown === undefined) return;
-  throw new UserError(`case '${name}' has evidence by '${unknown}', who is no signer of the policy`, {
+  throw new UserError(`case '${name}' has something by '${unknown}', who is no signer of the policy`, {
     code: "input-invalid",
     wayOut: `Name one of ${Object.keys(signers).join(", ") || "the policy's signers, of which there are none"}.`,
   });
@@ -177,12 +183,19 @@ function judgeBase(given: CaseFacts, base: Digest): CaseProblem[] {
   const { what, loaded, now } = given;
   const { policy } = loaded;
   const platform = { os: "linux", architecture: "amd64" };
-  const approve = (of: { name: string; image: string; digests: readonly Digest[]; until?: string | undefined }) =>
+  const approve = (of: {
+    name: string;
+    image: string;
+    digests: readonly Digest[];
+    until?: string | undefined;
+    state?: ApprovalState | undefined;
+  }) =>
     of.digests.map(
       (digest): ApprovedBase => ({
         ...{ name: of.name, image: of.image, digest, child: digest, platform },
         ...{ diffIds: [digest], layers: [digest] },
         ...(of.until === undefined ? {} : { until: of.until }),
+        ...(of.state === undefined ? {} : { approval: of.state }),
       }),
     );
   const layers = [base, digestOf("what the application adds")];
@@ -199,7 +212,7 @@ function judgeBase(given: CaseFacts, base: Digest): CaseProblem[] {
     rules: { refuse: [], mustHave: [] },
     // They are asked by themselves, of what the case tells.
     customRules: [],
-    approved: policy.bases.flatMap(approve),
+    approved: policy.bases.flatMap((each) => approveVersion(what, each, base).flatMap(approve)),
     buildImages: listBuildImages(policy.build.builders).flatMap(approve),
     exceptions: policy.exceptions,
     enforceFrom: policy.enforceFrom,
@@ -209,6 +222,13 @@ function judgeBase(given: CaseFacts, base: Digest): CaseProblem[] {
     .violations.filter(({ exception }) => exception === undefined)
     .map(tell);
   return [...refused, ...judgeCaseBaseRules(given, base)];
+}
+
+/** A base without a list of versions has that of which the case says what is signed. */
+function approveVersion(what: PolicyCase, base: PolicyBase, version: Digest) {
+  const state = tellCaseApproval(what, base);
+  const digests = base.digests.length === 0 && state !== undefined ? [version] : base.digests;
+  return [{ ...base, digests, state }];
 }
 
 function judgeBuild({ what: { build, to }, loaded }: CaseFacts): CaseProblem[] {

@@ -80,31 +80,61 @@ describe("a bundle with a certificate", () => {
     const both = await verify({ entry: "of the first version", change });
     expect(logged).not.toBe(stamped.getTime());
     expect(both).toEqual({ time: new Date(Math.min(logged, stamped.getTime())) });
+    const validity = [-minute, 90 * minute] as const;
+    expect(await verify({ entry: "of the first version", timestamp: "in the future", validity, change })).toEqual({
+      time: new Date(logged),
+    });
     // An entry of the second version has none.
     expect(await verify({ timestamp: "none" })).toHaveProperty("reason");
   });
 
-  test.each<[string, SignatureFalsehood]>([
-    ["by an authority that nobody trusts", { by: "another authority" }],
-    ["by itself", { by: "itself" }],
-    ["by an authority that was trusted until before", { by: "an authority that is over" }],
-    ["signed before its certificate began", { validity: [5 * minute, 9 * minute] }],
-    ["signed after its certificate ended", { validity: [-9 * minute, -5 * minute] }],
-    ["whose certificate is in no log", { isLoggedNowhere: true }],
-    ["whose certificate log speaks of another", { isLoggedOther: true }],
-    ["without an entry of the log", { entry: "none" }],
-    ["with an entry of another signature", { entry: "for another signature" }],
-    ["with an entry of another payload", { entry: "for another payload" }],
-    ["with an entry of a foreign log", { entry: "of a foreign log" }],
-    ["with a foreign timestamp", { timestamp: "foreign" }],
-    ["with a timestamp of another signature", { timestamp: "for another signature" }],
-    ["with a timestamp of later than its certificate", { timestamp: "in the future" }],
-    ["with a foreign timestamp, beside a log's time", { entry: "of the first version", timestamp: "foreign" }],
-  ])("counts for nothing %s", async (_what, falsehood) => {
+  test.each<[string, SignatureFalsehood, string]>([
+    [
+      "by an authority that nobody trusts",
+      { by: "another authority" },
+      "Failed to verify certificate chain: no valid certificate path found",
+    ],
+    ["by itself", { by: "itself" }, "Failed to verify certificate chain: no trusted certificate path found"],
+    [
+      "by an authority that was trusted until before",
+      { by: "an authority that is over" },
+      "Failed to verify certificate chain: no valid certificate path found",
+    ],
+    [
+      "signed before its certificate began",
+      { validity: [5 * minute, 9 * minute] },
+      "Failed to verify certificate chain: certificate is not valid or expired at the specified date",
+    ],
+    [
+      "signed after its certificate ended",
+      { validity: [-9 * minute, -5 * minute] },
+      "Failed to verify certificate chain: certificate is not valid or expired at the specified date",
+    ],
+    ["whose certificate is in no log", { isLoggedNowhere: true }, "expected 1 SCTs, got 0"],
+    ["whose certificate log speaks of another", { isLoggedOther: true }, "SCT verification failed"],
+    ["without an entry of the log", { entry: "none" }, "expected 1 tlog entries, got 0"],
+    ["with an entry of another signature", { entry: "for another signature" }, "tlog entry signature mismatch"],
+    ["with an entry of another payload", { entry: "for another payload" }, "DSSE payload hash mismatch"],
+    ["with an entry of a foreign log", { entry: "of a foreign log" }, "invalid checkpoint signature"],
+    ["with a foreign timestamp", { timestamp: "foreign" }, "timestamp could not be verified"],
+    [
+      "with a timestamp of another signature",
+      { timestamp: "for another signature" },
+      "timestamp could not be verified",
+    ],
+    [
+      "with a timestamp of later than its certificate",
+      { timestamp: "in the future" },
+      "Failed to verify certificate chain: certificate is not valid or expired at the specified date",
+    ],
+    [
+      "with a foreign timestamp, beside a log's time",
+      { entry: "of the first version", timestamp: "foreign" },
+      "timestamp could not be verified",
+    ],
+  ])("counts for nothing %s", async (_what, falsehood, reason) => {
     expect(await verify()).toHaveProperty("time");
-    const answer = await verify(falsehood);
-    expect(answer).toEqual({ reason: expect.stringMatching(/\w/) });
-    expect((answer as { reason: string }).reason).not.toContain("undefined");
+    expect(await verify(falsehood)).toEqual({ reason });
   });
 
   test("needs no entry where the instance asks for a time alone, but one that is there has to hold", async () => {
@@ -120,16 +150,14 @@ describe("a bundle with a certificate", () => {
     expect(await verify({ isLoggedNowhere: true })).toEqual({ reason: expect.stringMatching(/SCT/i) });
   });
 
-  test("says why, with what lies below that", async () => {
-    const { reason } = (await verify({ by: "another authority" })) as { reason: string };
-    expect(reason).toMatch(/certificate/i);
+  test("that is malformed counts for nothing", async () => {
     const malformed = (text: string) => {
       const bundle = JSON.parse(text);
       bundle.verificationMaterial.timestampVerificationData.rfc3161Timestamps = [{ signedTimestamp: "AAAA" }];
       return JSON.stringify(bundle);
     };
     expect(await verify({ change: malformed })).toEqual({
-      reason: expect.stringMatching(/^a certificate, timestamp or log entry of it is malformed$/),
+      reason: "a certificate, timestamp or log entry of it is malformed",
     });
   });
 });

@@ -1,8 +1,8 @@
+import { runGate } from "@goldenpath/core/gate/verify";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { pushIndex } from "@goldenpath/testing/chain";
 import { connect, openStand, type Stand } from "@goldenpath/testing/promotion";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runGate } from "./verify.ts";
 
 let stand: Stand;
 beforeAll(async () => {

@@ -1,4 +1,5 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
+import type { ListOptions } from "@goldenpath/registry-client/client";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { makeKey } from "@goldenpath/testing/signers";
@@ -31,6 +32,8 @@ class Registry {
   readonly manifests = new Map<Digest, Uint8Array>();
   readonly blobs = new Map<Digest, Uint8Array>();
   listed: Digest[] = [];
+  /** What the registry itself lists something as. */
+  types = new Map<Digest, string>();
   read: Digest[] = [];
   /** What lies under any tag, and which were asked for. */
   tagged: Digest | undefined;
@@ -47,8 +50,14 @@ class Registry {
 
   client(): EvidenceSource["client"] {
     return {
-      listReferrers: async (_repository: unknown, digest: Digest) =>
-        digest === subject.digest ? this.listed.map((each) => ({ ...subject, digest: each })) : [],
+      listReferrers: async (_repository: unknown, digest: Digest, { choose }: ListOptions = {}) => {
+        if (digest !== subject.digest) return [];
+        const listed = this.listed.map((each) => {
+          const artifactType = this.types.get(each);
+          return { ...subject, digest: each, ...(artifactType === undefined ? {} : { artifactType }) };
+        });
+        return choose?.(listed) ?? listed;
+      },
       fetchManifest: async ({ digest = this.tagged, tag }: { digest?: Digest; tag?: string }) => {
         if (tag !== undefined) this.tags.push(tag);
         if (digest === undefined) throw new UserError("no such tag", { code: "image-not-found" });
@@ -142,6 +151,21 @@ test("a registry that can't be asked is an error, and nothing is missing", async
   const registry = new Registry();
   registry.add(await sign("one"));
   registry.listed.push(digestOf("gone"));
+  await expect(collect(registry)).rejects.toMatchObject({ code: "registry-unreachable" });
+});
+
+test("of a long list that the registry makes, nothing is asked for that it lists by a type of no scheme", async () => {
+  const registry = new Registry();
+  registry.add(await sign("one"));
+  for (let at = 0; at < 500; at++) {
+    const digest = digestOf(`an SBOM ${at}`);
+    registry.listed.push(digest);
+    registry.types.set(digest, "application/vnd.example.sbom");
+  }
+  expect((await collect(registry)).statements).toHaveLength(1);
+  expect(registry.read).toHaveLength(1);
+  // Of a shorter one, all is.
+  registry.listed.pop();
   await expect(collect(registry)).rejects.toMatchObject({ code: "registry-unreachable" });
 });
 

@@ -44,6 +44,13 @@ describe("about one image", () => {
       wayOut: expect.stringMatching(/oras discover registry[\s\S]*fleet prune/),
     });
 
+  test("the limits are those that docs/registries.md has", () => {
+    expect(readingLimits).toEqual({
+      ...{ referrers: 5_000, evidenceBytes: 268_435_456 },
+      ...{ reads: 20_000, readBytes: 536_870_912 },
+    });
+  });
+
   test("so many referrers are read, of the image and of what refers to it", () => {
     const { referrers } = bounds({ referrers: 3 });
     referrers(2);

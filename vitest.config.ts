@@ -25,7 +25,8 @@ export default defineConfig({
       // What takes too long for every change: npm run test:slow.
       project("slow", ["test/slow/**/*.test.ts"], {
         testTimeout: 3_600_000,
-        hookTimeout: 900_000,
+        // The first one after a change of a buildpack makes the platform's builder image from nothing.
+        hookTimeout: 3_600_000,
         fileParallelism: false,
       }),
       project("e2e", ["test/e2e/**/*.test.ts"], { testTimeout: 900_000, hookTimeout: 900_000, fileParallelism: false }),

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runMain } from "../support/cli.ts";
+import { requireFromPypi } from "../support/pypi.ts";
 import { requireTool } from "../support/tools.ts";
-import { requireZizmor } from "../support/zizmor.ts";
 
 /** The shortest and the longest wrapper, one of each way to sign. */
 const kinds = [
@@ -59,7 +59,7 @@ describe.each(kinds)("what is written to sign with %s, into %s", (signing) => {
   });
 
   test("zizmor finds nothing", async () => {
-    const zizmor = await requireZizmor();
+    const zizmor = await requireFromPypi("zizmor");
     const options = ["--offline", "--no-progress", "--color", "never", "--quiet", "--no-config"];
     expect(await run(zizmor, [...options, ...listFiles()])).toEqual({
       exitCode: 0,

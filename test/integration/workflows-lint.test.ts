@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runProcess } from "@goldenpath/foundation/exec/run";
 import { describe, expect, test } from "vitest";
+import { requireFromPypi } from "../support/pypi.ts";
 import { requireTool } from "../support/tools.ts";
 import { actionFiles, projectRoot, readWorkflows } from "../support/workflows.ts";
-import { requireZizmor } from "../support/zizmor.ts";
 
 const files = readWorkflows();
 
@@ -62,7 +62,7 @@ describe("zizmor", () => {
   const others = files.flatMap(({ path }) => (elsewhere.includes(path) ? [] : [path]));
 
   test("refuses an expression of a stranger's text in a script and an action that can move", async () => {
-    const { exitCode, output } = await lintUnsafe(await requireZizmor(), [...options, "--no-config"]);
+    const { exitCode, output } = await lintUnsafe(await requireFromPypi("zizmor"), [...options, "--no-config"]);
     expect(output).toContain("template-injection");
     expect(output).toContain("unpinned-uses");
     expect(exitCode).toBeGreaterThan(10);
@@ -76,7 +76,7 @@ describe("zizmor", () => {
       paths: elsewhere,
     },
   ])("finds nothing in $what", async ({ config, paths }) => {
-    const zizmor = await requireZizmor();
+    const zizmor = await requireFromPypi("zizmor");
     const args = [...options, ...config, ...paths];
     expect(paths.length).toBeGreaterThanOrEqual(5);
     const { exitCode, stdout, stderr } = await runProcess(zizmor, args, { env: process.env, cwd: projectRoot });

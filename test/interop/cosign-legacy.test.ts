@@ -101,10 +101,11 @@ describe("what is signed with legacy: true", () => {
     const bytes = await registry.client.fetchBlob(repository, found.bundle);
     const check = async (subject: Digest, publicKey = own.publicKeyPem): Promise<string> => {
       const stage = { ...signers.stage, publicKey };
-      const piece = { signer: "stage", file: "01.json", bytes, subject, predicateType: predicateTypes.base };
-      const { argv = [], files = {} } = checkByHand({ stage }, piece) ?? {};
+      const files = { file: "01.json", image: "image.json" };
+      const piece = { signer: "stage", ...files, bytes, subject, predicateType: predicateTypes.base };
+      const { argv = [], files: written = {} } = checkByHand({ stage }, piece) ?? {};
       await mkdir(join(directory, "trust"), { recursive: true });
-      for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content);
+      for (const [name, content] of Object.entries(written)) await writeFile(join(directory, name), content);
       return cosign(...argv.slice(1));
     };
     await expect(check((await registry.newImage()).image.digest)).rejects.toThrow(/digest/);

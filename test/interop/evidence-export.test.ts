@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { basename, delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { attachStatement } from "@goldenpath/core/signing/attach";
@@ -12,10 +12,15 @@ import { makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
 import { type EvidenceRegistry, startEvidenceRegistry } from "@goldenpath/testing/evidence-registry";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runMain } from "../support/cli.ts";
-import { type ConstructedSigstore, constructSigstore } from "../support/constructed-sigstore.ts";
+import {
+  type ConstructedSigstore,
+  constructSigstore,
+  type SignatureFalsehood,
+} from "../support/constructed-sigstore.ts";
 import { loadText } from "../support/gate-answers.ts";
 import { honest, workflow } from "../support/keyless-world.ts";
 import { longAgo, threeYears } from "../support/long-ago.ts";
+import { requireFromPypi } from "../support/pypi.ts";
 import {
   builderCommit,
   builderWorkflow,
@@ -29,6 +34,9 @@ import { useTools } from "../support/tools.ts";
 
 const run = promisify(execFile);
 const tools = useTools("cosign");
+
+/** In no log, and by a certificate that holds however long this file takes: the stand-in stamps one time. */
+const unlogged: SignatureFalsehood = { entry: "none", validity: [-1_800_000, 1_800_000] };
 
 let root: string;
 let registry: EvidenceRegistry;
@@ -45,7 +53,7 @@ beforeAll(async () => {
 name: acme
 serial: 7
 sigstore:
-  own: { trustedRoot: '${sigstore.trustedRoot}', proof: timestamp }
+  own: { trustedRoot: '${withoutLogs(sigstore.trustedRoot)}', proof: timestamp }
 signers:
 ${["build", "base", "scan"].map(renderSigner).join("")}  by-workflow:
     kind: keyless
@@ -83,13 +91,13 @@ async function exportEvidence(image: TestImage, out: string) {
 }
 
 /** The script that lies there, where nothing leads out of this machine, and no home knows anybody. */
-async function check(folder: string): Promise<string> {
+async function check(folder: string, programs: readonly string[] = [tools.cosign]): Promise<string> {
   const home = await mkdtemp(join(root, "home-"));
   const nowhere = "http://127.0.0.1:1";
   const { stdout, stderr } = await run("sh", [join(folder, "check.sh")], {
     env: {
       HOME: home,
-      PATH: [dirname(tools.cosign), process.env["PATH"]].join(delimiter),
+      PATH: [...programs.map(dirname), process.env["PATH"]].join(delimiter),
       HTTPS_PROXY: nowhere,
       HTTP_PROXY: nowhere,
     },
@@ -104,7 +112,7 @@ async function makeImage(name = "shop"): Promise<TestImage> {
   const { client, server } = registry;
   const image = await pushImage(client, `${server.host}/vetted/${name}`, name);
   await attachEvidence({ client, image, policy, keys, pieces: ["provenance", "sbom", "base", "scan"] });
-  const signer = sigstore.signer(honest, { entry: "none" });
+  const signer = sigstore.signer(honest, unlogged);
   const byWorkflow = { base: { signer } } as unknown as TestKeys;
   const pieces = ["base", "baseVerdict"] as const;
   await longAgo(() => attachEvidence({ client, image, policy, keys: byWorkflow, pieces }));
@@ -125,7 +133,10 @@ describe("what was written", () => {
       async (copy: string) => change(copy, "evidence/01-", (text) => text.replace('"payload":"e', '"payload":"f')),
     ],
     ["a key", async (copy: string) => change(copy, "trust/base.pub", () => keys.scan.publicKey)],
-    ["the trusted root", async (copy: string) => change(copy, "trust/by-workflow", () => foreignRoot)],
+    [
+      "the trusted root",
+      async (copy: string) => change(copy, "trust/by-workflow.trusted-root.json", () => foreignRoot),
+    ],
   ])("with %s changed is refused by cosign", async (_what, spoil) => {
     const copy = await mkdtemp(join(root, "copy-"));
     await cp(folder, copy, { recursive: true });
@@ -142,6 +153,38 @@ describe("what was written", () => {
     const times = pieces.flatMap(({ time }: { time?: string }) => (time === undefined ? [] : [Date.parse(time)]));
     expect(times).toHaveLength(2);
     for (const time of times) expect(Date.now() - time).toBeGreaterThan(threeYears - 3_600_000);
+  });
+
+  test.each<[string, (copy: string) => Promise<unknown>]>([
+    ["another image", (copy) => change(copy, "image/manifest", (text) => `${text} `)],
+    [
+      "another repository",
+      (copy) => change(copy, "check.sh", (text) => text.replace("--repo acme/shop", "--repo acme/x")),
+    ],
+    [
+      "another commit of the workflow",
+      (copy) => change(copy, "check.sh", (text) => text.replace(/(--signer-digest )c/, "$1d")),
+    ],
+    ["another trusted root", (copy) => change(copy, "trust/by-workflow.trusted-root.jsonl", () => `${foreignRoot}\n`)],
+  ])("is refused by GitHub's own tool of %s, where that is there", async (_what, spoil) => {
+    const copy = await mkdtemp(join(root, "copy-"));
+    await cp(folder, copy, { recursive: true });
+    await spoil(copy);
+    await check(copy);
+    await expect(check(copy, [tools.cosign, await requireFromPypi("gh")])).rejects.toThrow(/Command failed/);
+  });
+
+  test("holds by GitHub's own tool as well, without a network and without a login", async () => {
+    const said = await check(folder, [tools.cosign, await requireFromPypi("gh")]);
+    expect(said.match(/Verified OK/g)).toHaveLength(6);
+    const { pieces } = JSON.parse(await readFile(join(folder, "evidence.json"), "utf8"));
+    const others = pieces.flatMap((piece: { others: string[][] }) => piece.others);
+    expect(others).toHaveLength(2);
+    for (const argv of others)
+      expect(argv).toEqual(expect.arrayContaining(["gh", "image/manifest.json", "--repo", "acme/shop"]));
+    expect(await readFile(join(folder, "index.html"), "utf8")).toContain(
+      "<pre>gh attestation verify image/manifest.json",
+    );
   });
 
   test("is the image's own words, the policy, and what people look for in files of their own", async () => {
@@ -223,7 +266,7 @@ describe("what docker/github-builder signed", () => {
     const child = { mediaType, digest, size: bytes.byteLength, platform };
     const attestation = await pushAttestation(client, repository, child);
     const index = await pushAttested(client, repository, [[child, attestation]]);
-    await longAgo(() => signManifest(client, repository, attestation, sigstore, { entry: "none" }));
+    await longAgo(() => signManifest(client, repository, attestation, sigstore, unlogged));
     const reference = `${server.host}/vetted/attested@${index.digest}`;
     const out = join(root, "attested");
     const exported = await runMain(
@@ -275,14 +318,18 @@ test("a page shows what strangers wrote as text alone", async () => {
   expect(await check(folder)).toContain("Verified OK");
 });
 
+/** GitHub's own tool wants an entry of a log wherever the root names one. */
+const withoutLogs = (trustedRoot: string): string => JSON.stringify({ ...JSON.parse(trustedRoot), tlogs: [] });
+
 let foreignRoot = "";
 beforeAll(async () => {
-  foreignRoot = (await constructSigstore()).trustedRoot;
+  foreignRoot = withoutLogs((await constructSigstore()).trustedRoot);
 });
 
 async function change(folder: string, start: string, edit: (text: string) => string): Promise<void> {
-  const [directory, name] = [join(folder, dirname(start)), start.slice(dirname(start).length + 1)];
-  const found = (await readdir(directory)).find((each) => each.startsWith(name));
+  const [directory, name] = [join(folder, dirname(start)), basename(start)];
+  const there = await readdir(directory);
+  const found = there.find((each) => each === name) ?? there.find((each) => each.startsWith(name));
   if (found === undefined) throw new TypeError(`${start} is not there`);
   const before = await readFile(join(directory, found), "utf8");
   expect(edit(before)).not.toBe(before);

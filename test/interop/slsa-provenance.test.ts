@@ -187,7 +187,8 @@ describe("slsa-github-generator's provenance of an image", () => {
     if (statement === undefined) throw new Error("it is not verified");
     const check = (subject = real.image) =>
       checkByHand(signers, {
-        ...{ signer: "generator", file: "evidence/01.json", bytes: Buffer.from(real.envelope), subject },
+        ...{ signer: "generator", file: "evidence/01.json", image: "image/manifest.json" },
+        ...{ bytes: Buffer.from(real.envelope), subject },
         ...{ predicateType: statement.statement.predicateType, annotations: annotationsOf(real) },
       });
     const folder = await mkdtemp(join(tmpdir(), "goldenpath-by-hand-"));

@@ -112,7 +112,7 @@ async function makeAuthority(): Promise<Authority> {
   const keys = await makeKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: "01",
-    name: "CN=test authority",
+    name: "O=test, CN=test authority",
     notBefore: new Date(Date.now() - 24 * 60 * minute),
     notAfter: new Date(Date.now() + 24 * 60 * minute),
     keys,
@@ -218,6 +218,8 @@ async function makeCertificate(
     ...(falsehood.isAuthority === true ? [new x509.BasicConstraintsExtension(true, undefined, true)] : []),
     ...(falsehood.by === "itself" ? [] : [await x509.AuthorityKeyIdentifierExtension.create(issuer.keys.publicKey)]),
     ...fields,
+    // Of the owner, by name: GitHub's own tool asks for it.
+    new x509.Extension(`${fulcio}.16`, false, text(said.sourceRepository?.replace(/\/[^/]*$/, "") ?? "")),
     ...(falsehood.extensions ?? []).map(
       ([oid, value, isCritical = false]) => new x509.Extension(oid, isCritical, value),
     ),

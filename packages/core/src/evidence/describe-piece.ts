@@ -4,6 +4,7 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import { checkByHand } from "../signing/schemes/find.ts";
 import { type HandCheck, maxBundleBytes } from "../signing/schemes/scheme.ts";
 import type { CollectedEvidence, EvidencePart, VerifiedStatement } from "../signing/types.ts";
+import { manifestName } from "./export-facts.ts";
 
 /** Where a statement was found, and by which policy it counts. */
 export interface PieceSource {
@@ -41,8 +42,10 @@ export async function describePiece(
     ...(verified.tag === undefined ? {} : { annotations: await fetchAnnotations({ client, repository }, verified) }),
   };
   const file = `evidence/${String(number).padStart(2, "0")}-${slug(predicateType)}.json`;
+  const image = manifestName;
   const checks = signers.flatMap(
-    (signer) => checkByHand(policy.policy.signers, { signer, file, bytes, subject, predicateType, ...parts }) ?? [],
+    (signer) =>
+      checkByHand(policy.policy.signers, { signer, file, bytes, subject, image, predicateType, ...parts }) ?? [],
   );
   return { file, bytes, checks };
 }
@@ -50,6 +53,11 @@ export async function describePiece(
 /** In their order. */
 export function listCommands({ first, argv }: HandCheck): HandCheck["argv"][] {
   return [...(first === undefined ? [] : [first]), argv];
+}
+
+/** By programs that check the same as others do. */
+export function listOthers({ other }: HandCheck): HandCheck["argv"][] {
+  return other === undefined ? [] : [other];
 }
 
 /** What the manifest under a tag says of the layer that holds a statement. */

@@ -14,6 +14,8 @@ export interface ExportedPiece {
   digest: Digest;
   /** For each signer by whom a tool of the field can check it. */
   checks: readonly HandCheck["argv"][];
+  /** The same by other programs, for who has those. */
+  others: readonly HandCheck["argv"][];
 }
 
 /** What lies in a folder of one digest, and on its page. */
@@ -38,3 +40,6 @@ export const folderOf = (digest: Digest): string => digest.replace(":", "-");
 
 /** The file that says what is in a folder, all its files among it: by this a folder of an export before is known. */
 export const listName = "evidence.json";
+
+/** The image's or the index's own manifest, from the folder of its digest. */
+export const manifestName = "image/manifest.json";

@@ -9,8 +9,15 @@ import { collectEvidence } from "../signing/collect.ts";
 import { listNamed } from "../signing/gather-signed.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
-import { describePiece, listCommands, sortStatements } from "./describe-piece.ts";
-import { type ExportedFiles, type ExportedImage, type ExportedPiece, folderOf, listName } from "./export-facts.ts";
+import { describePiece, listCommands, listOthers, sortStatements } from "./describe-piece.ts";
+import {
+  type ExportedFiles,
+  type ExportedImage,
+  type ExportedPiece,
+  folderOf,
+  listName,
+  manifestName,
+} from "./export-facts.ts";
 import { renderEvidencePage } from "./render-page.ts";
 import { renderScript } from "./render-script.ts";
 
@@ -93,7 +100,7 @@ async function gatherOne(
 /** The image's own words: its digest is that of its manifest, which names the config and the layers. */
 async function addImage({ client, repository }: Source, digest: Digest, files: Map<string, Uint8Array>): Promise<void> {
   const found = await client.fetchManifest({ ...repository, digest });
-  files.set("image/manifest.json", found.bytes);
+  files.set(manifestName, found.bytes);
   if (found.kind === "image") files.set("image/config.json", await client.fetchBlob(repository, found.manifest.config));
 }
 
@@ -129,6 +136,7 @@ async function addPiece(
     file,
     digest: digestOf(bytes),
     checks: checks.flatMap(listCommands),
+    others: checks.flatMap(listOthers),
   };
 }
 

@@ -4,9 +4,9 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
-import { describePiece, listCommands, sortStatements } from "./describe-piece.ts";
+import { describePiece, listCommands, listOthers, sortStatements } from "./describe-piece.ts";
 import { folderOf } from "./export-facts.ts";
-import { quote } from "./render-script.ts";
+import { quote, renderCommand } from "./render-script.ts";
 
 /** How somebody else checks a statement, in a folder that `goldenpath evidence export` writes. */
 export interface PieceChecks {
@@ -17,6 +17,8 @@ export interface PieceChecks {
   folder: string;
   /** For a POSIX shell, in that folder. None where no tool of others reads it. */
   commands: string[];
+  /** The same by other programs, for who has those. */
+  others: string[];
 }
 
 const concurrency = 4;
@@ -42,7 +44,8 @@ export async function listChecks(
       predicateType: statement.statement.predicateType,
       signers: statement.signers,
       folder: folderOf(subject),
-      commands: checks.flatMap(listCommands).map((argv) => argv.map(quote).join(" ")),
+      commands: checks.flatMap(listCommands).map(renderCommand),
+      others: checks.flatMap(listOthers).map(renderCommand),
     };
   });
 }
@@ -56,11 +59,12 @@ export function renderChecks(
   const written = `goldenpath evidence export ${quote(image)} --policy ${quote(policy)} --out goldenpath-evidence`;
   return [
     `Without goldenpath and without a network, once \`${written}\` has been run:`,
-    ...checks.flatMap(({ folder, predicateType, signers, commands }) => [
+    ...checks.flatMap(({ folder, predicateType, signers, commands, others }) => [
       `    ${predicateType} by ${signers.join(", ")}, in goldenpath-evidence/${folder}:`,
       ...(commands.length === 0
         ? ["      no tool of others reads it from a file"]
         : commands.map((line) => `      ${line}`)),
+      ...others.flatMap((line) => ["      or", `      ${line}`]),
     ]),
   ];
 }

@@ -1,6 +1,6 @@
 import { escapeHtml, renderDocument } from "../report/html.ts";
 import type { ExportedImage, ExportedPiece } from "./export-facts.ts";
-import { quote } from "./render-script.ts";
+import { renderCommand } from "./render-script.ts";
 
 const style = `:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}
 code,pre{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}pre{white-space:pre-wrap;border-left:3px solid;padding-left:1rem}
@@ -38,12 +38,14 @@ ${rejected.length === 0 ? "" : renderRejected(rejected)}
   });
 }
 
-function renderPiece({ predicateType, signers, time, file, digest, checks }: ExportedPiece): string {
+function renderPiece({ predicateType, signers, time, file, digest, checks, others }: ExportedPiece): string {
   const when = time === undefined ? "" : ` at ${escapeHtml(time)} at the latest`;
-  const commands = checks.map((argv) => `<pre>${escapeHtml(argv.map(quote).join(" "))}</pre>`).join("\n");
+  const show = (argvs: ExportedPiece["checks"]): string =>
+    argvs.map((argv) => `<pre>${escapeHtml(renderCommand(argv))}</pre>`).join("\n");
+  const commands = show(checks);
   return `<h3>${escapeHtml(predicateType)}</h3>
 <p>By ${escapeHtml(signers.join(", "))}${when}: <a href="${encodeURI(file)}">${escapeHtml(file)}</a> <code>${escapeHtml(digest)}</code></p>
-${commands === "" ? "<p>No tool of others reads it from a file.</p>" : commands}`;
+${commands === "" ? "<p>No tool of others reads it from a file.</p>" : commands}${others.length === 0 ? "" : `\n<p>Or:</p>\n${show(others)}`}`;
 }
 
 function renderRejected(rejected: ExportedImage["rejected"]): string {

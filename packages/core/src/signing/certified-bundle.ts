@@ -11,12 +11,12 @@ export interface CertifiedStatement extends OpenedBundle {
 }
 
 /**
- * Bytes → a bundle with one certificate, and who that is for; or why that can't be told.
+ * Bytes → a bundle with one certificate, in DER besides, and who that is for; or why that can't be told.
  * @throws UserError `bundle-invalid`
  */
-export function openCertified(bytes: Uint8Array): CertifiedStatement {
+export function openCertified(bytes: Uint8Array): CertifiedStatement & { certificate: Uint8Array } {
   const { bundle, payload, certificate } = openWithCertificate(bytes);
-  return { bundle, payload, identity: readWorkflowIdentity(certificate) };
+  return { bundle, payload, certificate, identity: readWorkflowIdentity(certificate) };
 }
 
 /**

@@ -6,6 +6,7 @@ import { findBundleLayer } from "../bundle-layer.ts";
 import { type CertifiedStatement, openCertified } from "../certified-bundle.ts";
 import { type CertifiedAnswer, findSigners, groupByInstance } from "../certified-signers.ts";
 import { cosignCheck } from "../cosign-check.ts";
+import { githubCheck } from "../github-check.ts";
 import type { SignerMaterial } from "../material.ts";
 import { signerTimes } from "../signer-times.ts";
 import { readTrust, type SigstoreInstance } from "../sigstore-instance.ts";
@@ -123,7 +124,12 @@ export function workflowMaterial(signer: CompleteFields): SignerMaterial {
 }
 
 function checkByHand(signer: CompleteFields, piece: EvidencePiece): HandCheck {
-  return checkCertified(signer, piece, openCertified(piece.bytes));
+  const opened = openCertified(piece.bytes);
+  const check = checkCertified(signer, piece, opened);
+  if (signer.instance === undefined) return check;
+  const byGithub = githubCheck(signer.instance, piece, opened);
+  if (byGithub === undefined) return check;
+  return { ...check, other: byGithub.argv, files: { ...check.files, ...byGithub.files } };
 }
 
 /**

@@ -93,6 +93,8 @@ export interface EvidencePiece {
   bytes: Uint8Array;
   /** The image that the statement is about. */
   subject: Digest;
+  /** The file there that holds the image's manifest, whose digest is the image's. */
+  image: string;
   predicateType: string;
   /**
    * Of evidence on several levels, what it takes besides the statement, in this order: the subject's manifest, the
@@ -113,6 +115,8 @@ export interface HandCheck {
   argv: readonly [program: string, ...args: string[]];
   /** What is to be run before it, where one program does not see all. */
   first?: HandCheck["argv"];
+  /** Another program that checks the same file by itself, for who has that one. */
+  other?: HandCheck["argv"];
   files: Readonly<Record<string, string | Uint8Array>>;
 }
 

@@ -5,11 +5,11 @@ import type { FileTree } from "../layers/tree.ts";
 import { judgeRules } from "../policy/custom-rules/judge-rules.ts";
 import type { CustomRule } from "../policy/custom-rules/section.ts";
 import { isDayOver } from "../policy/day.ts";
-import { type Enforcement, findOwnDay, type OwnDay } from "../policy/enforcement.ts";
+import type { Enforcement, OwnDay } from "../policy/enforcement.ts";
 import { settleViolation } from "../policy/exceptions.ts";
 import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";
-import { judgeApproval as judgeSignedApproval } from "./approval/judge.ts";
+import { judgeApproval as judgeSignedApproval, listByDay } from "./approval/judge.ts";
 import { describeChanges } from "./changes-text.ts";
 import type { ImageHabits } from "./habits/config.ts";
 import { type HabitRules, judgeHabits } from "./habits/judge.ts";
@@ -284,9 +284,7 @@ function judgeExpiry(base: ApprovedBase | undefined, facts: BaseFacts): Found[] 
 /** What its signed approval refuses, where the base counts by those. */
 function judgeSigned(base: ApprovedBase | undefined, facts: BaseFacts): Found[] {
   if (base?.approval === undefined) return [];
-  const { refused, waiting } = judgeSignedApproval(base.approval, facts.now);
-  const own = findOwnDay(base.name, base.approval.rules);
-  return [...refused, ...waiting.map((each) => ({ ...each, ...(own === undefined ? {} : { own }) }))].map((each) => ({
+  return listByDay(judgeSignedApproval(base.approval, facts.now), base.name).map((each) => ({
     ...each,
     problem: `it stands on base '${base.name}' (${base.image}@${base.digest}): ${each.problem}`,
   }));

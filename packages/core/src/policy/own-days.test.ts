@@ -98,14 +98,15 @@ const finding = {
   origin: "application" as const,
 };
 
-function onApproved(rules: object): readonly Violation[] {
+function onApproved(rules: object, enforceFrom?: Policy["enforceFrom"]): readonly Violation[] {
   const approval = {
     ...{ approvedAt: new Date("2026-01-01T00:00:00Z"), endOfLife: "2026-12-31", role: "both" as const },
     ...{ proven: [], signers: ["a"], bundle: digestOf("b") },
   };
   const newer = [new Date("2026-02-01T00:00:00Z")];
   const golden = baseOf("golden", "os libc", { approval: { rules, found: { kind: "approved", approval }, newer } });
-  return decide([child("os libc app")], { approved: [golden] }).violations;
+  return decide([child("os libc app")], { approved: [golden], ...(enforceFrom === undefined ? {} : { enforceFrom }) })
+    .violations;
 }
 
 function onPackages(policy: Parameters<typeof judgePackages>[0]["policy"]): readonly Violation[] {
@@ -177,6 +178,14 @@ test("an entry's own day counts, whatever that of its rule is", () => {
   expect(judge(over)).toEqual([["base.rule", undefined, undefined]]);
   expect(judge(later)).toEqual([["base.rule", later, "own"]]);
   expect(judge(undefined)).toEqual([["base.rule", "2026-12-01", undefined]]);
+});
+
+test("what an approval asks refuses from its own day on, and from that of its rule where it has none", () => {
+  const judge = (enforceFrom: string | undefined) =>
+    told(onApproved({ maxAge: 1, enforceFrom }, { "base.expired": "2026-12-01" }));
+  expect(judge(over)).toEqual([["base.expired", undefined, undefined]]);
+  expect(judge(later)).toEqual([["base.expired", later, "golden"]]);
+  expect(judge(undefined)).toEqual([["base.expired", "2026-12-01", undefined]]);
 });
 
 describe("a pass with such a warning, at the gate", () => {

@@ -1,6 +1,7 @@
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import type { ApprovalRules } from "../../policy/approval-section.ts";
 import { isDayReached } from "../../policy/day.ts";
+import { findOwnDay, type OwnDay } from "../../policy/enforcement.ts";
 import type { Violation } from "../../result.ts";
 import { judgeProven, type LeastPoints } from "../score/demands.ts";
 import type { FoundApproval } from "./choose.ts";
@@ -27,7 +28,10 @@ export function listNewer(found: FoundApproval, versions: readonly { found: Foun
   );
 }
 
-type Refused = Pick<Violation, "rule" | "problem" | "wayOut">;
+interface Refused extends Pick<Violation, "rule" | "problem" | "wayOut"> {
+  /** The day of the approval's own demands, come or not, where one of those refuses it. */
+  enforceFrom?: string;
+}
 
 export interface ApprovalVerdict {
   refused: Refused[];
@@ -62,7 +66,8 @@ export function judgeApproval({ rules, found, newer, use = "run" }: ApprovalStat
   const { approvedAt, endOfLife, role } = found.approval;
   const verdict: ApprovalVerdict = { refused: [], waiting: [], warnings: [] };
   const { enforceFrom } = rules;
-  const demanded = enforceFrom === undefined || isDayReached(enforceFrom, now) ? verdict.refused : verdict.waiting;
+  const list = enforceFrom === undefined || isDayReached(enforceFrom, now) ? verdict.refused : verdict.waiting;
+  const demand = (refused: Refused) => list.push({ ...refused, ...(enforceFrom === undefined ? {} : { enforceFrom }) });
   if (use === "build" && role === "run-only") {
     verdict.refused.push({
       rule: "build.builder",
@@ -78,16 +83,32 @@ export function judgeApproval({ rules, found, newer, use = "run" }: ApprovalStat
     });
   }
   for (const problem of judgePoints(found.approval.proven, rules.score))
-    demanded.push({ rule: "base.approval", problem, wayOut: mend });
+    demand({ rule: "base.approval", problem, wayOut: mend });
   for (const { at, rule, says, isSigned } of listEnds({ approvedAt, endOfLife, rules, newer })) {
     const refusedFrom = at + (rules.grace ?? 0);
     // What is no time has been reached.
-    if (!(now.getTime() < refusedFrom))
-      (isSigned === true ? verdict.refused : demanded).push({ rule, problem: says, wayOut: rebuild });
-    else if (now.getTime() >= at - (rules.warnBefore ?? 0))
+    if (!(now.getTime() < refusedFrom)) {
+      const ended = { rule, problem: says, wayOut: rebuild };
+      if (isSigned === true) verdict.refused.push(ended);
+      else demand(ended);
+    } else if (now.getTime() >= at - (rules.warnBefore ?? 0))
       verdict.warnings.push(`${says}; images on it are refused from ${new Date(refusedFrom).toISOString()} on`);
   }
   return verdict;
+}
+
+/**
+ * All that it refuses of what stands on a base, now or from a day on. A demand with a day of its own has that also once
+ * it has come: then no later day of its rule makes it wait.
+ */
+export function listByDay(
+  { refused, waiting }: ApprovalVerdict,
+  base: string,
+): (Omit<Refused, "enforceFrom"> & { own?: OwnDay })[] {
+  return [...refused, ...waiting].map(({ enforceFrom, ...each }) => {
+    const own = findOwnDay(base, { enforceFrom });
+    return { ...each, ...(own === undefined ? {} : { own }) };
+  });
 }
 
 const mend =

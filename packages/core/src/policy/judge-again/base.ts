@@ -2,12 +2,12 @@ import type { Rule } from "@goldenpath/foundation/rules";
 import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { type ApprovalState, judgeApproval } from "../../base/approval/judge.ts";
+import { type ApprovalState, judgeApproval, listByDay } from "../../base/approval/judge.ts";
 import { baseRoles } from "../../base/approval/predicate.ts";
 import { listBaseFacts, type ToldBase } from "../../base/rule-facts.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
 import { isDayOver } from "../day.ts";
-import { findLaterDay, findOwnDay, type OwnDay } from "../enforcement.ts";
+import { findLaterDay, type OwnDay } from "../enforcement.ts";
 import { findException } from "../exceptions.ts";
 import type { Policy, PolicyBase } from "../schema.ts";
 import { type AgainFacts, type JudgedAgain, listExceptions, listRepositories } from "./facts.ts";
@@ -106,9 +106,7 @@ function matchBase(
   const approvedAt = new Date(signed.approvedAt);
   const found = { signers, endOfLife, role, approvedAt, proven: [], bundle: stood.digest };
   const state: ApprovalState = { rules, found: { kind: "approved", approval: found }, newer: [] };
-  const own = findOwnDay(name, approval);
-  const { refused: ofApproval, waiting } = judgeApproval(state, now);
-  const refused = [...ofApproval, ...waiting.map((each) => ({ ...each, ...(own === undefined ? {} : { own }) }))].map(
+  const refused = listByDay(judgeApproval(state, now), name).map(
     ({ wayOut: _wayOut, ...each }): Ended => ({ ...each, problem: `it stands on base '${name}': ${each.problem}` }),
   );
   return { told: { ...told, approval: state }, ended: [...ended, ...refused] };

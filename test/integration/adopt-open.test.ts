@@ -122,6 +122,22 @@ test("with --reopen a closed one is proposed again; what was half done is finish
   expect([half.proposals?.length, done.proposals?.length ?? 0]).toEqual([1, 0]);
 });
 
+test("what was merged since the file was written is there, and what was put in its place is held", async () => {
+  const [shop, till] = [add("shop", good), add("till", good)];
+  const file = join(directory, "merged.json");
+  expect((await open("--output", file)).opened("shop")?.state).toBe("opened");
+  for (const { proposals } of [shop, till]) Object.assign(proposals?.[0] ?? {}, { state: "closed", isMerged: true });
+  github.files.set(`acme/shop/${callerPath}`, caller);
+  github.files.set(`acme/till/${callerPath}`, "on: push\n");
+  github.requests.length = 0;
+  for (const reopen of [[], ["--reopen"]]) {
+    const { opened } = await open("--output", file, ...reopen);
+    expect([opened("shop"), opened("till")?.state]).toEqual([{ state: "there" }, "held"]);
+  }
+  expect(github.requests.filter((each) => each.includes("/git/trees/"))).toEqual([]);
+  expect(writes()).toEqual([]);
+});
+
 test("what GitHub does not let be written is failed, by exit code 2, and the others are proposed", async () => {
   add("api", good);
   add("shop", good);

@@ -1,6 +1,7 @@
 import { sample } from "./github-description.ts";
 import type { MockOwned } from "./github-owned.ts";
 import { performOwned } from "./github-owned.ts";
+import { shaOf } from "./github-proposals.ts";
 
 /** Source repositories of the stand-in for GitHub's API: their issues and their files. */
 export interface MockSources extends MockOwned {
@@ -91,7 +92,8 @@ export function performSources(
         bytes.length > 1024 ** 2
           ? { content: "", encoding: "none" }
           : { content: bytes.toString("base64"), encoding: "base64" };
-      return { status: 200, body: { ...sample("content-file"), name: path, path, ...given } };
+      const told = { ...sample("content-file"), type: "file", name: path, path, sha: shaOf(text) };
+      return { status: 200, body: { ...told, ...given } };
     }
     default:
       return performOwned(stand, what, { parameters, query });

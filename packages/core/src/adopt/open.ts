@@ -43,9 +43,12 @@ export async function openCaller(
 ): Promise<OpenedCaller> {
   const sha = blobSha(proposal.caller);
   if (row.callerSha === sha) return { state: "there" };
-  if (row.callerSha !== undefined)
-    return { state: "held", why: `it has another ${callerPath} on ${row.branch}: compare them by hand` };
   try {
+    // The row may be of hours ago, and a proposal merged since.
+    const standing = await door.findFile(repositoryOf(row), callerPath, row.branch);
+    if (standing === sha) return { state: "there" };
+    if (standing !== undefined)
+      return { state: "held", why: `it has another ${callerPath} on ${row.branch}: compare them by hand` };
     return await propose(row, sha, proposal, door);
   } catch (error) {
     signal.throwIfAborted();

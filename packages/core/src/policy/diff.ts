@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { diffEnforcement } from "./diff-enforcement.ts";
+import { diffEnforcement, diffOwnDays } from "./diff-enforcement.ts";
 import type { Direction, Meaning } from "./diff-meaning.ts";
 import { meanings } from "./diff-meanings.ts";
 import { fill, show, showDuration } from "./diff-words.ts";
@@ -43,7 +43,11 @@ export function diffPolicies(before: DiffedPolicy, after: DiffedPolicy): PolicyC
   const special = new Set(["serial", "accepts"]);
   const without = (policy: Values): Values =>
     Object.fromEntries(Object.entries(policy).filter(([name]) => !special.has(name)));
-  return [...diffSerials(before, after), ...diffFields(without(older), without(newer), root)];
+  return [
+    ...diffSerials(before, after),
+    ...diffFields(without(older), without(newer), root),
+    ...diffOwnDays(before.policy, after.policy),
+  ];
 }
 
 /** In one way of writing: what may be written in two is not changed where only that is. */

@@ -256,3 +256,20 @@ test("`policy diff` tells a later day as what lets in, and a new entry with a da
   expect(diff(entries.replace(", enforceFrom: 2027-03-01", ""), entries)).toEqual(["widening rules[own].enforceFrom"]);
   expect(diff("", entries).every((each) => each.startsWith("narrowing"))).toBe(true);
 });
+
+test("a day of its own that is taken away is a widening where that of its rule is later, and none where it is not", () => {
+  const diff = (day: string) => {
+    const rules = `enforceFrom: { gate.rule: ${day} }\n`;
+    const policies = [entries, entries.replace(", enforceFrom: 2027-03-01", "")].map((text, index) => ({
+      policy: parse(samplePolicyText + text + rules),
+      digest: fakeDigest(index === 0 ? "a" : "b"),
+    }));
+    const [before, after] = policies;
+    if (before === undefined || after === undefined) throw new Error("two policies");
+    return diffPolicies(before, after).flatMap(({ direction, says }) => (direction === "widening" ? [says] : []));
+  };
+  expect(diff("2027-12-01")).toEqual([
+    "gate.rule/own only warns until it refuses from 2027-12-01 on (before: from 2027-03-01 on)",
+  ]);
+  for (const day of ["2027-03-01", "2027-01-01"]) expect(diff(day)).toEqual([]);
+});

@@ -1,4 +1,5 @@
-import { findOwnDay, nameWaiting, type OwnDay } from "./enforcement.ts";
+import type { Rule } from "@goldenpath/foundation/rules";
+import { nameWaiting } from "./enforcement.ts";
 import { nameThing } from "./images-section.ts";
 import { nameForbidden } from "./scan-section.ts";
 import type { Policy } from "./schema.ts";
@@ -8,32 +9,39 @@ export const nameGate = (environment: string, gate: string): string => `${enviro
 
 /** Every day of a policy from which on something refuses, by the rule, or by rule and entry as verdicts call it. */
 export function listDays(policy: Policy): Map<string, string> {
-  const days = new Map(Object.entries(policy.enforceFrom));
-  for (const { rule, own } of listOwnDays(policy)) {
-    const name = nameWaiting(rule, own.entry);
-    const other = days.get(name);
-    // Of two that can't be told apart the earlier.
-    if (other === undefined || own.from < other) days.set(name, own.from);
-  }
-  return days;
+  return new Map([
+    ...Object.entries(policy.enforceFrom),
+    ...[...listEntries(policy)].flatMap(([name, { from }]): [string, string][] =>
+      from === undefined ? [] : [[name, from]],
+    ),
+  ]);
 }
 
-/** The entries that say themselves from when on they refuse. */
-function listOwnDays({ rules, scan, images, bases, environments }: Policy): { rule: string; own: OwnDay }[] {
-  const of = (rule: string, own: OwnDay | undefined) => (own === undefined ? [] : [{ rule, own }]);
-  return [
-    ...rules.flatMap((rule) => of(`${rule.stage}.rule`, findOwnDay(rule.name, rule))),
-    ...(scan.refuse ?? []).flatMap((gate) => of("scan.gate", findOwnDay(gate.name, gate))),
-    ...(scan.packages ?? []).flatMap((each) => of("scan.package", findOwnDay(nameForbidden(each), each))),
-    ...of("scan.sbom", scan.sbom === undefined ? undefined : findOwnDay("quality", scan.sbom)),
-    ...images.mustHave.flatMap((thing) => of("base.missing", findOwnDay(nameThing(thing), thing))),
-    ...bases.flatMap(({ name, approval }) =>
-      ["base.expired", "base.behind", "base.approval"].flatMap((rule) =>
-        of(rule, approval === undefined ? undefined : findOwnDay(name, approval)),
-      ),
-    ),
-    ...Object.entries(environments).flatMap(([environment, { refuse = [] }]) =>
-      refuse.flatMap((gate) => of("gate.finding", findOwnDay(nameGate(environment, gate.name), gate))),
-    ),
-  ];
+/** An entry that may have a day of its own. */
+interface DatedEntry {
+  rule: Rule;
+  from: string | undefined;
+}
+
+/** The entries that may say themselves from when on they refuse, by what verdicts call them. */
+export function listEntries({ rules, scan, images, bases, environments }: Partial<Policy>): Map<string, DatedEntry> {
+  const entries = new Map<string, DatedEntry>();
+  const add = (rule: Rule, entry: string, { enforceFrom: from }: { enforceFrom?: string | undefined }): void => {
+    const name = nameWaiting(rule, entry);
+    const other = entries.get(name)?.from;
+    // Of two that can't be told apart the earlier.
+    if (other === undefined || (from !== undefined && from < other)) entries.set(name, { rule, from });
+  };
+  for (const rule of rules ?? []) add(`${rule.stage}.rule`, rule.name, rule);
+  for (const gate of scan?.refuse ?? []) add("scan.gate", gate.name, gate);
+  for (const each of scan?.packages ?? []) add("scan.package", nameForbidden(each), each);
+  if (scan?.sbom !== undefined) add("scan.sbom", "quality", scan.sbom);
+  for (const thing of images?.mustHave ?? []) add("base.missing", nameThing(thing), thing);
+  for (const { name, approval } of bases ?? []) {
+    for (const rule of ["base.expired", "base.behind", "base.approval"] as const)
+      if (approval !== undefined) add(rule, name, approval);
+  }
+  for (const [environment, { refuse = [] }] of Object.entries(environments ?? {}))
+    for (const gate of refuse) add("gate.finding", nameGate(environment, gate.name), gate);
+  return entries;
 }

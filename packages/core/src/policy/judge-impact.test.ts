@@ -282,6 +282,17 @@ describe("rules of the policy's own, of what is signed and what the image's conf
     ["another scanner", { scan: { ...own.policy.scan, scanners: ["grype", "trivy"] } }, "scan.severity", "trivy"],
     ["the base's word alone", { scan: { ...own.policy.scan, ownWord: "refuse" } }, "scan.severity", "ownWord"],
     [
+      "what CISA's list has",
+      {
+        scan: {
+          ...own.policy.scan,
+          refuse: [{ name: "known", kev: true, missing: "pass" }],
+          data: { repository: "registry.test/data", signers: ["ci-scan"], maxAge: 1, kev: true },
+        },
+      },
+      ...(["scan.gate", "scan.data.kev"] as const),
+    ],
+    [
       "how far behind it is",
       { bases: [{ ...approved, approval: { signers: ["a"], maxBehind: 1 } }] },
       ...(["base.behind", "maxBehind"] as const),

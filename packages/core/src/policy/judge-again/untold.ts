@@ -13,9 +13,19 @@ export interface Untold extends Omit<JudgedAgain, "thing"> {
  * it. What it asks of each image's own is told by {@link judgeAgain}.
  */
 export function listUntold(before: Policy, after: Policy): Untold[] {
-  return [...after.bases.flatMap((base) => listOfBase(before, base)), ...listOfScan(before.scan, after.scan)].map(
-    (each) => ({ ...each, isUnknown: true }),
-  );
+  return [
+    ...after.bases.flatMap((base) => listOfBase(before, base)),
+    ...listOfScan(before.scan, after.scan),
+    ...listOfExploited(before, after),
+  ].map((each) => ({ ...each, isUnknown: true }));
+}
+
+/** What was found by others than grype was held to no list, and a gate may ask whether it is on it. */
+function listOfExploited(before: Policy, { scan, environments }: Policy): Untold[] {
+  const gates = [scan, ...Object.values(environments)].flatMap(({ refuse }) => refuse ?? []);
+  if (scan.data?.kev !== true || before.scan.data?.kev === true || !gates.some(({ kev }) => kev)) return [];
+  const problem = "no evidence says what of it is on CISA's list (scan.data.kev)";
+  return [{ stage: "scan", rule: "scan.gate", problem }];
 }
 
 function listOfBase({ bases }: Policy, after: PolicyBase): Untold[] {

@@ -116,7 +116,7 @@ export function refusal(finding: ShownFinding, exception?: ListedViolation["exce
   const fix = finding.fixed ?? "";
   const wayOut =
     finding.type === "deb"
-      ? `It comes with the base image golden: take the base's next version, with ${finding.name} ${fix}.`
+      ? `It comes with the base image golden, of which there is a newer version (since 2026-11-20): build on its newest one. It needs ${finding.name} ${fix}; where that lacks it, whoever keeps the base has to bring it.`
       : `Update ${finding.name} to ${fix} (${finding.type}).`;
   return {
     rule: "scan.severity",
@@ -264,7 +264,7 @@ export const shownChains: readonly ShownChain[] = [
   },
   {
     name: "scan-refused",
-    says: ["fail", "scan", "take the base", "libssl3"],
+    says: ["fail", "scan", "build on its newest one", "libssl3"],
     jobs: [
       job(
         build(),

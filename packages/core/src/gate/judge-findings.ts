@@ -1,4 +1,4 @@
-import { deferViolation, findOwnDay } from "../policy/enforcement.ts";
+import { deferViolation, findLaterDay, findOwnDay } from "../policy/enforcement.ts";
 import { nameGate } from "../policy/own-days.ts";
 import { listWithdrawn } from "../policy/withdrawals.ts";
 import { isCounted } from "../result.ts";
@@ -38,9 +38,14 @@ export function judgeSignedFindings(scope: StageScope, scans: readonly VerifiedS
   if (problems.length <= maxTold) return problems;
   const left = `${problems.length - maxTold} more findings, which the scan's result and the report list`;
   const wayOut = `Put right what the scan found, build again, and take the new image along the path.`;
-  // None that refuses gets lost among those that may wait.
-  const rank = ({ isFirm, own }: Problem): number => (isFirm === true ? 0 : own === undefined ? 1 : 2);
-  const told = problems.toSorted((a, b) => rank(a) - rank(b) || ((a.own?.from ?? "") < (b.own?.from ?? "") ? -1 : 1));
+  // None that refuses gets lost among those that wait, be it for its own day or for that of the rule.
+  const { policy, now } = scope.facts;
+  const waitsUntil = ({ rule, isFirm, own }: Problem): string =>
+    (isFirm === true ? undefined : findLaterDay(rule, policy.policy.enforceFrom, now, own)) ?? "";
+  const told = problems
+    .map((problem) => ({ problem, until: waitsUntil(problem) }))
+    .toSorted((a, b) => (a.until < b.until ? -1 : Number(a.until > b.until)))
+    .map(({ problem }) => problem);
   // By the earliest day of those that are left out.
   const { own } = told[maxTold] ?? {};
   return [

@@ -117,10 +117,15 @@ function onPackages(policy: Parameters<typeof judgePackages>[0]["policy"]): read
   return judgePackages({ sbom, policy, exceptions: [], now, image: "r.example/shop@sha256:1" });
 }
 
-function onGate(change: Partial<Policy>, refuse?: NonNullable<typeof environment.refuse>): readonly Violation[] {
+function onGate(
+  change: Partial<Policy>,
+  refuse?: NonNullable<typeof environment.refuse>,
+  others: readonly object[] = [],
+): readonly Violation[] {
   const all = whole();
   const { id, aliases, severity, package: of, fixedVersions, fixState, origin } = finding;
-  const findings = [{ id, aliases, severity, package: of, fixedVersions, fixState, origin, kev: true, platform: "p" }];
+  const one = { id, aliases, severity, package: of, fixedVersions, fixState, origin, kev: true, platform: "p" };
+  const findings = [one, ...others.map((other) => ({ ...one, ...other }))];
   const result = { goldenpath: { platforms: ["p"], findings } };
   const vulnerabilities = edited(edited(all.vulnerabilities, ["scanner"], { result }), ["metadata"], {
     scanFinishedOn: ago(1).toISOString(),
@@ -164,6 +169,22 @@ test("what waits hides nothing that refuses: another gate, another package, anot
     ["base.missing", undefined, undefined],
     ["base.missing", later, "label b"],
   ]);
+});
+
+test("a finding that refuses by its gate's own day is not lost among many that wait for the day of their rule", () => {
+  const many = Array.from({ length: 25 }, (_, at) => ({ id: `CVE-2026-1${at}` }));
+  const judge = (enforceFrom: string) =>
+    onGate(
+      { enforceFrom: { "gate.finding": "2026-12-01" } },
+      [
+        { name: "known", kev: true, missing: "refuse" },
+        { name: "worst", severity: "critical", missing: "refuse", enforceFrom },
+      ],
+      [...many, { id: "CVE-2026-2", kev: false, severity: "critical" }],
+    );
+  expect(verdictOf(judge(over))).toBe("fail");
+  expect(verdictOf(judge(later))).toBe("pass");
+  expect(told(judge(later)).at(0)).toEqual(["gate.finding", later, "production/worst"]);
 });
 
 test("an entry's own day counts, whatever that of its rule is", () => {

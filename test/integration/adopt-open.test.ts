@@ -262,6 +262,17 @@ describe("a limit that lasts too long to wait for", () => {
       expect((await adopt("--output", file)).code).toBe(0);
       expect([change, asked()]).toEqual([change, trees]);
     }
+    const [row] = report.rows;
+    for (const [change, trees] of [
+      [{ branch: "main" }, 0],
+      [{ branch: "master" }, 1],
+      [{ verdict: "apart", why: "it is archived" }, 1],
+    ] as const) {
+      await writeFile(file, JSON.stringify({ ...report, rows: [{ ...row, ...change }] }));
+      github.requests.length = 0;
+      expect((await adopt("--output", file)).row("shop")).toMatchObject({ branch: "main", verdict: "ready" });
+      expect([change, asked()]).toEqual([change, trees]);
+    }
     for (const text of ["{}", "words", JSON.stringify({ ...report, rows: [{}] })]) {
       await writeFile(file, text);
       expect(await adopt("--output", file)).toMatchObject({ code: 2, err: expect.stringContaining("is no report of") });

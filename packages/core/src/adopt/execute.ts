@@ -21,7 +21,7 @@ export interface AdoptRules {
 /**
  * Looks at every repository of an owner on GitHub, at its default branch, and writes nothing. One that can't be looked
  * at is a row that says so.
- * @param known rows of before, by OWNER/NAME, which are not looked at again
+ * @param known rows of before, by OWNER/NAME, which are not looked at again while GitHub lists the repository as it was
  * @throws what the door does where the repositories themselves can't be listed, or `signal` is aborted
  */
 export async function lookAtOwner(
@@ -36,8 +36,7 @@ export async function lookAtOwner(
   try {
     const rows = await mapConcurrently(concurrency, repositories, async (repository) => {
       signal.throwIfAborted();
-      const earlier = known.get(`${repository.owner}/${repository.repo}`);
-      const row = earlier ?? (await lookAt(repository, rules, door, signal));
+      const row = await lookAt(repository, rules, door, { signal, known });
       task.advance(1);
       return row;
     });
@@ -53,12 +52,15 @@ async function lookAt(
   repository: ListedRepository,
   rules: AdoptRules,
   door: AdoptDoor,
-  signal: AbortSignal,
+  { signal, known }: { signal: AbortSignal; known: ReadonlyMap<string, AdoptRow> },
 ): Promise<AdoptRow> {
   const { owner, repo, branch, isArchived, isFork, isDisabled } = repository;
   const row = { repository: `${owner}/${repo}`, branch, applications: [], bases: [], problems: [], missing: [] };
   const why = isArchived ? "it is archived" : isDisabled ? "it is disabled" : isFork ? "it is a fork" : undefined;
   if (why !== undefined) return { ...row, verdict: "apart", why };
+  const earlier = known.get(row.repository);
+  // What was seen of another branch says nothing of the one that is the default now.
+  if (earlier?.branch === branch && earlier.verdict !== "apart") return earlier;
   try {
     const entries = await door.readTree(repository);
     if (entries === undefined || entries.length === 0) return { ...row, verdict: "apart", why: "it is empty" };

@@ -64,6 +64,29 @@ test("facts are the same once they have been JSON", () => {
   expect(parse(text).policy).toBe(loaded);
 });
 
+test("where somebody says that it was rebased, what was seen of it, or why nothing was, is in them", () => {
+  const digest = digestOf("layer");
+  const manifest = { schemaVersion: 2 as const, config: descriptor("config"), layers: [descriptor("layer.gz")] };
+  const config = { os: "linux", architecture: "amd64", rootfs: { type: "layers" as const, diff_ids: [digest] } };
+  const child = { digest: image, manifest, config };
+  const seen = { repository, digest: image, children: [child], bases: [{ repository, digest: other, child }] };
+  const lineage = new Map([
+    [image, { ...seen, evidence: facts.evidence }] as const,
+    [other, { problem: "it is not in its registry" }] as const,
+  ]);
+  const told = formatGateFacts({ ...facts, lineage });
+  expect(parse(told)).toEqual({ ...facts, lineage });
+  const both = told.replace(
+    '"problem":',
+    '"seen":{"repository":{"registry":"r","name":"n"},"children":[],"evidence":[],"bases":[]},"problem":',
+  );
+  for (const wrong of [
+    both,
+    told.replace('"problem":"it is not in its registry"', '"digest":"x"').replace(',"digest":"x"', ""),
+  ])
+    expect(refusal(wrong)).toContain("either what was seen of it or why nothing was");
+});
+
 describe("facts are refused", () => {
   const at = (name: string) => changed((document) => Object.assign(document, { [name]: undefined }));
   test.each<[string, string, string]>([

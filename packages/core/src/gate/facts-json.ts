@@ -1,7 +1,7 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import { describeIssues, stringifyJson } from "@goldenpath/foundation/text/json";
 import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
-import { descriptorSchema } from "@goldenpath/registry-client/oci/manifest";
+import { descriptorSchema, imageConfigSchema, imageManifestSchema } from "@goldenpath/registry-client/oci/manifest";
 import { z } from "zod";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { parseStrictJson } from "../signing/strict-json.ts";
@@ -9,6 +9,7 @@ import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import type { WorkflowIdentity } from "../signing/workflow-identity.ts";
 import type { GateFacts } from "./facts.ts";
 import { findEnvironment } from "./find-environment.ts";
+import type { LineageChild, LineageImage } from "./lineage.ts";
 
 /** Of an index of many images, each with an SBOM in a statement. Bytes. */
 const maxFactsBytes = 64 * 1024 * 1024;
@@ -60,6 +61,37 @@ const rejected = z.strictObject({
   claimedVerifierId: z.string().optional(),
 } satisfies Record<keyof CollectedEvidence["rejected"][number], z.ZodType>);
 
+const collected = z.array(
+  z.strictObject({
+    digest,
+    statements: z.array(statement),
+    lapsed: z.array(statement),
+    rejected: z.array(rejected),
+  }),
+);
+
+const child = z.strictObject({
+  digest,
+  manifest: imageManifestSchema,
+  config: imageConfigSchema,
+} satisfies Record<keyof LineageChild, z.ZodType>);
+
+const lineage = z.array(
+  z.strictObject({
+    digest,
+    // Exactly one of both: what was seen of it, or why nothing was.
+    problem: text.optional(),
+    seen: z
+      .strictObject({
+        repository,
+        children: z.array(child),
+        evidence: collected,
+        bases: z.array(z.strictObject({ repository, digest, child })),
+      })
+      .optional(),
+  }),
+);
+
 const schema = z.strictObject({
   schemaVersion: z.literal("1.0"),
   environment: text,
@@ -74,16 +106,11 @@ const schema = z.strictObject({
     layers: z.array(z.strictObject({ digest, diffIds: z.array(digest) })),
     platforms: z.array(z.strictObject({ digest, platform: z.string() })).optional(),
   }),
-  evidence: z.array(
-    z.strictObject({
-      digest,
-      statements: z.array(statement),
-      lapsed: z.array(statement),
-      rejected: z.array(rejected),
-    }),
-  ),
+  evidence: collected,
+  lineage: lineage.optional(),
 });
 type FactsDocument = z.input<typeof schema>;
+type Parsed = z.output<typeof schema>;
 
 /**
  * What the gate decides on, as JSON, so that whoever gathers and whoever decides need not be one process. The policy is
@@ -107,12 +134,8 @@ export function formatGateFacts(facts: GateFacts): string {
         ? {}
         : { platforms: [...image.platforms].map(([of, platform]) => ({ digest: of, platform })) }),
     },
-    evidence: [...facts.evidence].map(([of, { statements, lapsed, rejected: refused }]) => ({
-      digest: of,
-      statements: statements.map(formatStatement),
-      lapsed: lapsed.map(formatStatement),
-      rejected: refused,
-    })),
+    evidence: formatEvidence(facts.evidence),
+    ...(facts.lineage === undefined ? {} : { lineage: [...facts.lineage].map(formatLineage) }),
   };
   return stringifyJson(document);
 }
@@ -124,6 +147,31 @@ const formatStatement = ({ time: signedAt, below, ...rest }: VerifiedStatement):
   ...(signedAt === undefined ? {} : { time: signedAt.toISOString() }),
   ...(below === undefined ? {} : { below: [...below] }),
 });
+
+const formatEvidence = (evidence: GateFacts["evidence"]): FactsDocument["evidence"] =>
+  [...evidence].map(([of, { statements, lapsed, rejected: refused }]) => ({
+    digest: of,
+    statements: statements.map(formatStatement),
+    lapsed: lapsed.map(formatStatement),
+    rejected: refused,
+  }));
+
+function formatLineage([of, told]: [Digest, LineageImage | { problem: string }]) {
+  if ("problem" in told) return { digest: of, problem: told.problem };
+  const seen = {
+    repository: pickRepository(told.repository),
+    children: told.children.map(pickChild),
+    evidence: formatEvidence(told.evidence),
+    bases: told.bases.map((base) => ({
+      repository: pickRepository(base.repository),
+      digest: base.digest,
+      child: pickChild(base.child),
+    })),
+  };
+  return { digest: of, seen };
+}
+
+const pickChild = ({ digest: of, manifest, config }: LineageChild) => ({ digest: of, manifest, config });
 
 const pickRepository = ({ registry, name }: GateFacts["image"]["repository"]) => ({ registry, name });
 
@@ -140,7 +188,7 @@ export function parseGateFacts(bytes: Uint8Array, policy: LoadedPolicy): GateFac
   if ("problem" in json) throw invalid(json.problem);
   const parsed = schema.safeParse(json.value);
   if (!parsed.success) throw invalid(describeIssues(parsed.error));
-  const { environment, policy: of, now, place, destination, image, evidence } = parsed.data;
+  const { environment, policy: of, now, place, destination, image, evidence, lineage: told } = parsed.data;
   if (of.digest !== policy.digest)
     throw invalid(`they were gathered under the policy ${of.digest}, and this one is ${policy.digest}`);
   return {
@@ -155,12 +203,23 @@ export function parseGateFacts(bytes: Uint8Array, policy: LoadedPolicy): GateFac
       layers: mapOnce(image.layers, ({ diffIds }) => diffIds),
       ...(image.platforms === undefined ? {} : { platforms: mapOnce(image.platforms, ({ platform }) => platform) }),
     },
-    evidence: mapOnce(evidence, ({ statements, lapsed, rejected: refused }) => ({
-      statements: statements as VerifiedStatement[],
-      lapsed: lapsed as VerifiedStatement[],
-      rejected: refused as CollectedEvidence["rejected"],
-    })),
+    evidence: readEvidence(evidence),
+    ...(told === undefined ? {} : { lineage: mapOnce(told, readLineage) }),
   };
+}
+
+const readEvidence = (evidence: Parsed["evidence"]): GateFacts["evidence"] =>
+  mapOnce(evidence, ({ statements, lapsed, rejected: refused }) => ({
+    statements: statements as VerifiedStatement[],
+    lapsed: lapsed as VerifiedStatement[],
+    rejected: refused as CollectedEvidence["rejected"],
+  }));
+
+function readLineage({ digest: of, problem, seen }: NonNullable<Parsed["lineage"]>[number]) {
+  if (problem !== undefined && seen === undefined) return { problem };
+  if (problem === undefined && seen !== undefined)
+    return { ...seen, digest: of, evidence: readEvidence(seen.evidence) };
+  throw invalid(`they do not say of ${of} either what was seen of it or why nothing was`);
 }
 
 function mapOnce<Entry extends { digest: Digest }, Value>(

@@ -27,6 +27,8 @@ interface LineageOptions {
 
 /** Provenances of one image that are followed, and bases that are fetched for one: far more than there are. */
 const most = 32;
+/** Images that are looked at of one: whoever signs might else have each of many name many others. */
+const mostImages = 64;
 
 /**
  * An image that was rebased, what it was rebased from, and so on back to what was built, each with what is signed about
@@ -39,12 +41,13 @@ export async function gatherLineage(
   { policy }: Pick<LoadedPolicy, "policy">,
   image: ImageFacts,
   evidence: Evidence,
-  { gatherEvidence, asked }: LineageOptions,
+  { gatherEvidence, asked: told }: LineageOptions,
 ): Promise<Lineage | undefined> {
-  if (asked === undefined && listRebases(readAll(evidence)).length === 0) return undefined;
+  if (told === undefined && listRebases(readAll(evidence)).length === 0) return undefined;
   const found = new Map<Digest, LineageImage | { problem: string }>();
+  const asked = new Set<Digest>([image.reference.digest]);
   let next: { image: ImageFacts; evidence: Evidence; more?: AskedLineage }[] = [
-    { image, evidence, ...(asked === undefined ? {} : { more: asked }) },
+    { image, evidence, ...(told === undefined ? {} : { more: told }) },
   ];
   for (let depth = 0; depth <= mostRebases && next.length > 0; depth++) {
     const before: typeof next = [];
@@ -59,7 +62,12 @@ export async function gatherLineage(
         ...(more === undefined ? [] : [more.rebased]),
       ];
       for (const old of older.slice(0, most)) {
-        if (found.has(old.digest)) continue;
+        if (asked.has(old.digest)) continue;
+        if (asked.size >= mostImages) {
+          found.set(old.digest, { problem: `of more than ${mostImages} images it is said that it goes back to them` });
+          continue;
+        }
+        asked.add(old.digest);
         const facts = await fetchOld(client, policy, old);
         if ("problem" in facts) found.set(old.digest, facts);
         else before.push({ image: facts, evidence: await gatherEvidence(facts) });

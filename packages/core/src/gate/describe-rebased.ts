@@ -8,14 +8,15 @@ import type { Provenance } from "../signing/provenance.ts";
 import { readAnyBuilds } from "./binding.ts";
 import {
   compareImages,
-  describeWithdrawnOld,
   findPair,
   findRebased,
   type Lineage,
   type LineageImage,
   listNamedImages,
+  runImage,
 } from "./lineage.ts";
 import { evidenceAbout } from "./signed-view.ts";
+import { describeWithdrawnOld } from "./withdrawn.ts";
 
 /** What is to be attested: `image` is said to be `rebased` on these bases. */
 interface ToldRebase {
@@ -34,7 +35,7 @@ export function describeRebased(policy: LoadedPolicy, lineage: Lineage, told: To
   const { now, old } = pair;
   const { images, build, objections } = followBuilds(policy, lineage, old);
   const bases = { now: told.bases, old: listBases(policy, old) };
-  const against = [...describeWithdrawnOld(old, policy), ...compareImages(now, old, bases), ...objections];
+  const against = [...describeWithdrawnOld(old, bases.old, policy), ...compareImages(now, old, bases), ...objections];
   return { images, ...(build === undefined ? {} : { source: sourceOf(build) }), objections: against };
 }
 
@@ -68,7 +69,7 @@ function newestBuild({ policy }: LoadedPolicy, image: LineageImage): Provenance 
 
 function listBases(policy: LoadedPolicy, image: LineageImage): ImageId[] {
   const build = newestBuild(policy, image);
-  return build === undefined ? [] : listNamedImages(build, "run-image");
+  return build === undefined ? [] : listNamedImages(build, runImage);
 }
 
 function sourceOf({ sourceRepository, sourceCommit, sourceRef, event, callerId }: Provenance): RebasedView["source"] {

@@ -36,8 +36,11 @@ export interface GateFacts {
   evidence: ReadonlyMap<Digest, CollectedEvidence>;
   /** Where somebody says that it was rebased: the image, and what it was rebased from. */
   lineage?: Lineage | undefined;
-  /** So many rebases after this image lies the one that the gate was asked for; 0 unless told. */
-  rebases?: number;
+  /**
+   * Of an image that was rebased: so many rebases after it lies the one that the gate was asked for; how many the
+   * builders of all of these take, and how old a build, in milliseconds.
+   */
+  rebases?: { times: number; most: number; maxAge: number };
 }
 
 /** One stage whose evidence about one digest is not accepted, and why. */

@@ -103,7 +103,7 @@ function judgeProvenance(scope: StageScope, provenance: Provenance, signed: Veri
  * What its build was is judged by the policy of now, like that of any other.
  */
 function isOfOlderPolicy({ facts }: StageScope, { policySerial }: Provenance): boolean {
-  return (facts.rebases ?? 0) > 0 && policySerial < facts.policy.policy.serial;
+  return facts.rebases !== undefined && policySerial < facts.policy.policy.serial;
 }
 
 /** What it says of the build, whenever that was and under which policy. */

@@ -2,7 +2,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type ImageId, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { ownPolicy } from "../build/strategies/find.ts";
-import { type RebaseBuilder, rebase, rebasedImage } from "../build/strategies/rebase.ts";
+import { mostRebases, rebase } from "../build/strategies/rebase.ts";
 import type { Policy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
@@ -11,13 +11,15 @@ import { destinationOf } from "./binding.ts";
 import type { GateFacts, Problem, StageDecision, StageScope } from "./facts.ts";
 import {
   compareImages,
-  describeWithdrawnOld,
+  findOldDigest,
   findPair,
   findRebased,
   type LineageImage,
   listNamedImages,
+  runImage,
 } from "./lineage.ts";
 import { evidenceAbout } from "./signed-view.ts";
+import { describeWithdrawnOld } from "./withdrawn.ts";
 
 /**
  * A rebase counts as the build where the build of the image that was rebased does: that one's evidence is judged at its
@@ -34,13 +36,16 @@ export function judgeRebase(
 ): Problem[] {
   const { facts } = scope;
   const { policy } = facts.policy;
-  const builders = ownPolicy(policy, rebase).builders.filter(({ name }) => provenance.builders.includes(name));
-  const times = (facts.rebases ?? 0) + 1;
-  const most = Math.min(...builders.map((builder) => builder.most));
-  if (!builders.every((builder) => signed.signers.some((signer) => builder.signers.includes(signer)))) {
-    const wanted = builders.flatMap((builder) => builder.signers).join("', '");
+  const named = ownPolicy(policy, rebase).builders.filter(({ name }) => provenance.builders.includes(name));
+  // Who attests names each builder that the image may be of; those count that are the signer's.
+  const builders = named.filter((builder) => signed.signers.some((signer) => builder.signers.includes(signer)));
+  if (builders.length === 0) {
+    const wanted = named.flatMap((builder) => builder.signers).join("', '");
     return [refuse(`the rebase is attested by '${signed.signers.join("', '")}', and '${wanted}' may attest rebases`)];
   }
+  const times = (facts.rebases?.times ?? 0) + 1;
+  // A later rebase was held to fewer, or to a younger build: an earlier one's builder takes nothing of that back.
+  const most = Math.min(facts.rebases?.most ?? mostRebases, ...builders.map((builder) => builder.most));
   if (times > most) return [refuse(`it was rebased ${times} times since its build, and the policy takes ${most}`)];
   const pair = findPair(facts.lineage, facts.image.digest, findRebased(provenance)?.digest);
   if ("problem" in pair) return [refuse(pair.problem)];
@@ -48,13 +53,15 @@ export function judgeRebase(
   const bases = { now: listNamedImages(provenance, runImage), old: listBases(facts, old) };
   const problems = [
     ...judgeBases(policy, bases.now),
-    ...describeWithdrawnOld(old, facts.policy),
+    ...describeWithdrawnOld(old, bases.old, facts.policy),
     ...compareImages(now, old, bases),
   ].map(refuse);
-  return [...problems, ...judgeOldBuild(scope, provenance, { old, times, builders }, decideBuild)];
+  const digest = findOldDigest(now, old, scope.digest);
+  const ages = builders.map(({ buildMaxAge }) => buildMaxAge ?? scope.requirement.maxAge ?? Number.POSITIVE_INFINITY);
+  const maxAge = Math.min(...ages, facts.rebases?.maxAge ?? Number.POSITIVE_INFINITY);
+  const rebases = { times, most, maxAge };
+  return [...problems, ...judgeOldBuild(scope, provenance, { old, digest, rebases }, decideBuild)];
 }
-
-const runImage = "run-image";
 
 function refuse(problem: string): Problem {
   return {
@@ -98,14 +105,14 @@ function listBases(facts: GateFacts, old: LineageImage): ImageId[] {
 function judgeOldBuild(
   scope: StageScope,
   provenance: Provenance,
-  { old, times, builders }: { old: LineageImage; times: number; builders: readonly RebaseBuilder[] },
+  { old, digest, rebases }: { old: LineageImage; digest: Digest; rebases: NonNullable<GateFacts["rebases"]> },
   decideBuild: (scope: StageScope) => StageDecision,
 ): Problem[] {
   const { facts } = scope;
-  const evidence = evidenceAbout(old, old.digest);
+  const evidence = evidenceAbout(old, digest);
   const oldFacts: GateFacts = {
     ...facts,
-    rebases: times,
+    rebases,
     // It is where it is; what it may become is asked of it as of the new one.
     place: "from",
     destination: destinationOf(facts),
@@ -118,22 +125,21 @@ function judgeOldBuild(
     },
     evidence: old.evidence,
   };
-  const ages = builders.map(({ buildMaxAge }) => buildMaxAge ?? scope.requirement.maxAge ?? Number.POSITIVE_INFINITY);
-  const requirement = { ...scope.requirement, maxAge: Math.min(...ages) };
-  const decision = decideBuild({ ...scope, requirement, facts: oldFacts, digest: old.digest, evidence });
-  if (decision.accepted.length === 0) {
-    const where = `${formatRepository(old.repository)}@${old.digest}`;
-    return decision.problems.map((each) => ({
-      ...each,
-      problem: `the build of the image that was rebased (${where}) does not count: ${each.problem}`,
-    }));
-  }
+  const requirement = { ...scope.requirement, maxAge: rebases.maxAge };
+  const decision = decideBuild({ ...scope, requirement, facts: oldFacts, digest, evidence });
+  const where = `${formatRepository(old.repository)}@${digest}`;
+  const isAccepted = decision.accepted.length > 0;
+  const problems = decision.problems.map((each) => ({
+    ...each,
+    problem: `the build of the image that was rebased (${where}) ${isAccepted ? "has a warning" : "does not count"}: ${each.problem}`,
+  }));
   const differs = decision.accepted.some((each) => {
     if (each.statement.predicateType !== predicateTypes.provenance) return false;
     const read = readProvenance(each.statement);
     return "problem" in read || !isSameSource(read, provenance);
   });
-  return differs ? [refuse("its provenance says another source than that of the image that was rebased")] : [];
+  const another = "its provenance says another source than that of the image that was rebased";
+  return [...problems, ...(differs ? [refuse(another)] : [])];
 }
 
 /** `build.sources` is asked of what the provenance says, so it says what was built. */
@@ -145,11 +151,4 @@ function isSameSource(a: Provenance, b: Provenance): boolean {
     a.event === b.event &&
     a.callerId === b.callerId
   );
-}
-
-/** Images that this one was rebased from, by the word of who attested it: each may have been withdrawn. */
-export function listAncestors({ statement }: VerifiedStatement): Digest[] {
-  if (statement.predicateType !== predicateTypes.provenance) return [];
-  const read = readProvenance(statement);
-  return "problem" in read ? [] : listNamedImages(read, rebasedImage).map(({ digest }) => digest);
 }

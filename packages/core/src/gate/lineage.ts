@@ -7,12 +7,12 @@ import {
 } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type ImageId, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { isSamePlatform } from "../base/identify.ts";
-import { isWithdrawn } from "../base/rebase/choose.ts";
 import { compareRebased } from "../base/rebase/compare.ts";
 import { rebasedImage } from "../build/strategies/rebase.ts";
 import type { JudgedBuild } from "../build/strategies/strategy.ts";
-import type { LoadedPolicy } from "../policy/schema.ts";
-import type { CollectedEvidence } from "../signing/types.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import { readProvenance } from "../signing/provenance.ts";
+import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import { readImageUri } from "../signing/verification-summary.ts";
 
 /** An image of one platform, down to its layers' digests. */
@@ -37,6 +37,9 @@ export interface LineageImage extends ImageId {
 
 /** An image and what it was rebased from, by their digests; or why one of them could not be looked at. */
 export type Lineage = ReadonlyMap<Digest, LineageImage | { problem: string }>;
+
+/** The base, among what a provenance names. */
+export const runImage = "run-image";
 
 /** The images that a provenance names under a name, by digest and repository, in its order. */
 export function listNamedImages({ dependencies }: Pick<JudgedBuild, "dependencies">, name: string): ImageId[] {
@@ -63,11 +66,22 @@ export function findPair(
   return { problem: `the image that was rebased can't be looked at${why}` };
 }
 
-/** What of the image that was rebased was withdrawn, a sentence each: the image, or one of an index. */
-export function describeWithdrawnOld(old: LineageImage, policy: Pick<LoadedPolicy, "inForce">): string[] {
-  return [old.digest, ...old.children.map(({ digest }) => digest)]
-    .filter((digest, index, all) => all.indexOf(digest) === index && isWithdrawn(policy, digest))
-    .map((digest) => `the image that was rebased was withdrawn: ${digest}`);
+/** Images that one was rebased from, by the word of who attested it: each may have been withdrawn. */
+export function listAncestors({ statement }: VerifiedStatement): Digest[] {
+  if (statement.predicateType !== predicateTypes.provenance) return [];
+  const read = readProvenance(statement);
+  return "problem" in read ? [] : listNamedImages(read, rebasedImage).map(({ digest }) => digest);
+}
+
+/** What of the old image one digest of the new one is of: of an index the index, of an image in it that of its platform. */
+export function findOldDigest(now: LineageImage, old: LineageImage, digest: Digest): Digest {
+  const child = digest === now.digest ? undefined : now.children.find((each) => each.digest === digest);
+  const before = child === undefined ? undefined : findForPlatform(old, child);
+  return before?.digest ?? old.digest;
+}
+
+function findForPlatform({ children }: LineageImage, child: LineageChild): LineageChild | undefined {
+  return children.find((each) => isSamePlatform(platformOf(each), platformOf(child)));
 }
 
 /**
@@ -83,9 +97,8 @@ export function compareImages(
   if (now.children.length !== old.children.length)
     return [`it has ${now.children.length} images that run, and the image that was rebased ${old.children.length}`];
   return now.children.flatMap((child) => {
-    const platform = platformOf(child);
-    const where = formatPlatform(platform);
-    const before = old.children.find((each) => isSamePlatform(platformOf(each), platform));
+    const where = formatPlatform(platformOf(child));
+    const before = findForPlatform(old, child);
     if (before === undefined) return [`the image that was rebased has none for ${where}`];
     if (before.digest === child.digest) return [];
     const [oldBase, newBase] = [findBase(old, before, bases.old), findBase(now, child, bases.now)];

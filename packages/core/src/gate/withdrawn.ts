@@ -1,15 +1,18 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { findByBuildType } from "../build/strategies/find.ts";
 import { foreignTypes } from "../origin/read-foreign.ts";
 import { provenanceTypeV02 } from "../origin/read-slsa-v02.ts";
 import type { Withdrawal } from "../policy/pointer-facts.ts";
 import { describeWithdrawn, listWithdrawn } from "../policy/withdrawals.ts";
 import type { Violation } from "../result.ts";
 import { predicateTypes } from "../signing/predicates.ts";
+import { readProvenance } from "../signing/provenance.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import type { GateFacts } from "./facts.ts";
-import { listAncestors } from "./judge-rebase.ts";
+import { type LineageImage, listAncestors, runImage } from "./lineage.ts";
 
 interface WithdrawalFacts {
   policy: GateFacts["policy"];
@@ -18,22 +21,55 @@ interface WithdrawalFacts {
 }
 
 /**
- * What the platform's signer has withdrawn: the image, a child of it, an index that signers say it is of, an image that they say it was rebased from, or a base that a signer's finding or provenance
- * says it stands on. Of signers, the policy's own ends are what counts (`policy/withdrawals.ts`).
+ * What the platform's signer has withdrawn: the image, a child of it, an index that signers say it is of, an image that
+ * they say it was rebased from, or a base that a signer's finding or provenance says it stands on. Of signers, the policy's own ends are what counts (`policy/withdrawals.ts`).
  */
-export function judgeWithdrawals({ policy, image, evidence }: WithdrawalFacts): Violation[] {
+export function judgeWithdrawals(
+  { policy, image, evidence }: WithdrawalFacts,
+  read: (signed: VerifiedStatement) => Told["bases"] = readBases,
+): Violation[] {
   const withdrawn = policy.inForce === undefined ? [] : listWithdrawn(policy.inForce);
   if (withdrawn.length === 0) return [];
   return [...new Set([image.digest, ...image.children])].flatMap((digest) => {
     // What is out of its signer's time proves nothing for the image, and still tells what it stands on.
     const { statements = [], lapsed = [] } = evidence.get(digest) ?? {};
-    const told = [...statements, ...lapsed].map((signed) => ({ signed, bases: readBases(signed) }));
+    const told = [...statements, ...lapsed].map((signed) => ({ signed, bases: read(signed) }));
     const unread = told.find(({ bases }) => bases === "unreadable")?.signed;
     return withdrawn.flatMap((each) => {
       if (concerns(each, digest, told)) return [refuse(each, digest)];
       return each.thing.kind === "base" && unread !== undefined ? [refuseUnread(each, digest, unread)] : [];
     });
   });
+}
+
+/**
+ * The same of an image that was rebased, a sentence each. To leave a base that was withdrawn is what a rebase is for; of
+ * a builder image or buildpack that was, what it has made is in the image still.
+ * @param bases that its build says it stood on
+ */
+export function describeWithdrawnOld(
+  { digest, children, evidence, bases: known }: LineageImage,
+  bases: readonly ImageId[],
+  policy: GateFacts["policy"],
+): string[] {
+  const left = new Set<string>(bases.map((base) => base.digest));
+  const parts = known.filter((base) => left.has(base.digest)).map(({ child }) => child.digest);
+  const image = { digest, children: children.map((child) => child.digest) };
+  const read = (signed: VerifiedStatement) => readKept(signed, new Set([...left, ...parts]));
+  const found = judgeWithdrawals({ policy, image, evidence }, read);
+  return [...new Set(found.map(({ problem }) => `of the image that was rebased: ${problem}`))];
+}
+
+/** Of what a build used, all but the base that a rebase has left. */
+function readKept(signed: VerifiedStatement, left: ReadonlySet<string>): Told["bases"] {
+  const { statement } = signed;
+  if (statement.predicateType === predicateTypes.base) return [];
+  const provenance = statement.predicateType === predicateTypes.provenance ? readProvenance(statement) : undefined;
+  // A provenance of the path says which one is the base, and the same image may be a builder in it as well.
+  if (provenance !== undefined && !("problem" in provenance) && findByBuildType(provenance.buildType) !== undefined)
+    return listDigests(provenance.dependencies.filter(({ name }) => name !== runImage));
+  const bases = readBases(signed);
+  return bases === "unreadable" ? bases : bases.filter((base) => !left.has(base));
 }
 
 /** A statement with the digests of the bases that it names; it may be one that names none by its kind. */
@@ -82,10 +118,12 @@ export function readBases({ statement: { predicateType, predicate } }: VerifiedS
     predicateType === provenanceTypeV02
       ? materialsSchema.safeParse(predicate).data?.materials
       : provenanceSchema.safeParse(predicate).data?.buildDefinition.resolvedDependencies;
-  return (
-    dependencies?.flatMap(({ digest = {} }) =>
-      Object.entries(digest).map(([algorithm, hex]) => `${algorithm}:${hex}`),
-    ) ?? "unreadable"
+  return dependencies === undefined ? "unreadable" : listDigests(dependencies);
+}
+
+function listDigests(dependencies: readonly { digest?: Readonly<Record<string, string>> | undefined }[]): string[] {
+  return dependencies.flatMap(({ digest = {} }) =>
+    Object.entries(digest).map(([algorithm, hex]) => `${algorithm}:${hex}`),
   );
 }
 

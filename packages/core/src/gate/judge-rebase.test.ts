@@ -1,0 +1,338 @@
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type ImageConfig, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import { decideGate } from "@goldenpath/testing/decide-gate";
+import {
+  ago,
+  environment,
+  factsOf,
+  finding,
+  image,
+  minute,
+  policy,
+  provenance,
+  repository,
+} from "@goldenpath/testing/gate-evidence";
+import { describe, expect, test } from "vitest";
+import { planRebase } from "../base/rebase/plan.ts";
+import { type RebaseBuilder, rebase, rebasedImage } from "../build/strategies/rebase.ts";
+import type { Withdrawal } from "../policy/pointer-facts.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
+import { predicateTypes } from "../signing/predicates.ts";
+import type { ProvenanceFacts } from "../signing/provenance.ts";
+import type { VerifiedStatement } from "../signing/types.ts";
+import type { LineageBase, LineageChild, LineageImage } from "./lineage.ts";
+
+// What of an image that was rebased counts, by facts alone; test/attacks has the same with a registry and signatures.
+
+const day = 86_400_000;
+const bases = { registry: "registry.example", name: "bases/golden" };
+const [oldBase, newBase, newerBase] = ["base", "new base", "newer base"].map((name) => {
+  const child = part(digestOf(name), [`layer of ${name}`], {});
+  return { repository: bases, digest: child.digest, child };
+}) as [LineageBase, LineageBase, LineageBase];
+const [old, middle] = [digestOf("the old image"), digestOf("the image between")];
+
+function part(digest: Digest, layers: readonly string[], more: Partial<ImageConfig>): LineageChild {
+  const descriptor = (name: string) => ({ mediaType: mediaTypes.ociLayerTarGzip, digest: digestOf(name), size: 1 });
+  return {
+    digest,
+    manifest: {
+      schemaVersion: 2,
+      config: descriptor("config"),
+      layers: layers.map((each) => descriptor(`${each}.gz`)),
+    },
+    config: {
+      ...{ os: "linux", architecture: "amd64", config: { Entrypoint: ["/app"] }, ...more },
+      rootfs: { type: "layers", diff_ids: layers.map((each) => digestOf(each)) },
+    },
+  };
+}
+const application = part(old, ["layer of base", "app"], {});
+
+/** The child on another base, as a rebase makes it. */
+function putOn(digest: Digest, from: LineageChild, below: LineageBase, onto: LineageBase): LineageChild {
+  const newName = `registry.example/bases/golden@${onto.digest}`;
+  const { config, manifest } = planRebase({
+    ...{ image: from, oldBase: below.child, newBase: onto.child, newName, newDigest: onto.digest },
+  });
+  return { digest, config, manifest: { ...from.manifest, ...manifest } };
+}
+
+const rebaser = (more: Partial<RebaseBuilder> = {}): RebaseBuilder => ({
+  ...{ kind: "rebase", name: "rebases", signers: ["rebaser"], most: 3 },
+  ...more,
+});
+function policyWith(
+  builders: readonly RebaseBuilder[],
+  withdrawals: readonly Withdrawal["thing"][] = [],
+): LoadedPolicy {
+  const { build } = policy.policy;
+  const at = { reason: "a leaked key", owner: "security@acme.example", at: ago(day) };
+  return {
+    ...policy,
+    policy: {
+      ...policy.policy,
+      bases: [
+        {
+          name: "golden",
+          image: "registry.example/bases/golden",
+          digests: [oldBase, newBase, newerBase].map((each) => each.digest),
+        },
+      ],
+      build: { ...build, strategies: ["buildpacks", "rebase"], builders: [...build.builders, ...builders] },
+    },
+    inForce: { withdrawals: withdrawals.map((thing) => ({ thing, ...at })) } as unknown as NonNullable<
+      LoadedPolicy["inForce"]
+    >,
+  };
+}
+
+interface Told extends Partial<ProvenanceFacts> {
+  of: Digest;
+  /** Besides the image itself. */
+  children?: readonly Digest[];
+  by?: string;
+}
+const built = ({ of, children = [], by = "build", ...more }: Told): VerifiedStatement[] => [
+  provenance(by, { image: { repository, digest: of, children }, ...more }),
+  finding(predicateTypes.cyclonedx, by, [of, ...children]),
+];
+/** The provenance of a rebase, by its builders, from an image onto a base. */
+const rebased = (from: Digest, onto: LineageBase, more: Told & { named?: readonly string[] }): VerifiedStatement[] => {
+  const { named = ["rebases"], ...told } = more;
+  return built({
+    by: "rebaser",
+    buildType: rebase.buildType,
+    buildEnvironment: "elsewhere",
+    builders: named.map((name) => ({ name })) as unknown as ProvenanceFacts["builders"],
+    bases: [onto],
+    materials: [{ repository, digest: from, name: rebasedImage }],
+    ...told,
+  });
+};
+
+const seen = (
+  of: Digest,
+  children: LineageChild[],
+  statements: VerifiedStatement[],
+  found: LineageBase[],
+): [Digest, LineageImage] => [
+  of,
+  {
+    ...{ repository, digest: of, children, bases: found },
+    evidence: new Map(
+      [of, ...children.map(({ digest }) => digest)].map((digest) => [
+        digest,
+        { statements: statements.map((each) => ({ ...each, subject: digest })), lapsed: [], rejected: [] },
+      ]),
+    ),
+  },
+];
+
+interface Asked {
+  builders?: readonly RebaseBuilder[];
+  withdrawn?: readonly Withdrawal["thing"][];
+  /** What is signed of the image itself, and of what was rebased. */
+  own?: VerifiedStatement[];
+  before?: VerifiedStatement[];
+  now?: LineageChild;
+  maxAge?: number;
+  under?: Partial<LoadedPolicy>;
+}
+const honest = putOn(image, application, oldBase, newBase);
+/** The gate of an image on the new base, that was rebased from one on the old base. */
+function decide({ builders = [rebaser()], withdrawn = [], own, before, now = honest, maxAge, under }: Asked = {}) {
+  const statements = own ?? rebased(old, newBase, { of: image });
+  const lineage = new Map([
+    seen(image, [now], statements, [newBase]),
+    seen(old, [application], before ?? built({ of: old }), [oldBase]),
+  ]);
+  return gate(statements, lineage, { ...policyWith(builders, withdrawn), ...under }, maxAge);
+}
+function gate(
+  statements: VerifiedStatement[],
+  lineage: ReadonlyMap<Digest, LineageImage | { problem: string }>,
+  loaded: LoadedPolicy,
+  maxAge = 7 * day,
+) {
+  const requires = [{ stage: "build" as const, signers: ["build", "rebaser"], maxAge }];
+  const { violations } = decideGate(
+    factsOf(statements, { policy: loaded, environment: { ...environment, requires }, lineage }),
+  );
+  return violations.map(
+    ({ rule, problem, enforcedFrom }) => `${rule}${enforcedFrom === undefined ? "" : " later"}: ${problem}`,
+  );
+}
+
+test("a rebase counts as the build of the image that was rebased", () => expect(decide()).toEqual([]));
+
+describe("a rebase is refused", () => {
+  test.each<[what: string, asked: Asked, says: string]>([
+    [
+      "of nobody who may attest one",
+      { own: rebased(old, newBase, { of: image, by: "build" }) },
+      "and 'rebaser' may attest",
+    ],
+    ["of what has no build that counts", { before: [] }, "does not count: the build's provenance is not there"],
+    ["of what somebody else has built", { before: built({ of: old, by: "scan" }) }, "which does not speak for build"],
+    [
+      "of what was built too long ago",
+      { before: built({ of: old, finishedOn: ago(8 * day) }) },
+      "does not count: the provenance is of",
+    ],
+    [
+      "of a build that is too old for its builder",
+      { builders: [rebaser({ buildMaxAge: minute })] },
+      "gate.stale: the build of the image",
+    ],
+    [
+      "of another commit",
+      {
+        own: rebased(old, newBase, {
+          of: image,
+          source: { repository: "https://github.com/acme/shop", commit: "b".repeat(40), ref: "refs/heads/main" },
+        }),
+      },
+      "says another source",
+    ],
+    ["of another event", { own: rebased(old, newBase, { of: image, event: "release" }) }, "says another source"],
+    [
+      "with another entry point",
+      { now: { ...honest, config: { ...honest.config, config: { Entrypoint: ["/bin/sh"] } } } },
+      "another 'config'",
+    ],
+    [
+      "onto a base that it does not stand on",
+      { own: rebased(old, newerBase, { of: image }) },
+      "of no base that the provenances name, and that is there, it has the layers",
+    ],
+    [
+      "onto no base of the policy",
+      { own: rebased(old, { ...newBase, repository: { ...bases, name: "foreign" } }, { of: image }) },
+      "which is no approved base",
+    ],
+    ["of itself", { own: rebased(image, newBase, { of: image }) }, "rebased from itself"],
+    ["of what is not there", { own: rebased(middle, newBase, { of: image }) }, "can't be looked at"],
+    [
+      "of an image that was withdrawn",
+      { withdrawn: [{ kind: "image", digest: old }] },
+      "of the image that was rebased: the image was withdrawn",
+    ],
+  ])("%s", (_what, asked, says) => expect(decide(asked).join("\n")).toContain(says));
+
+  test("of one image of an index that was withdrawn as a whole, beside one of another", () => {
+    const index = digestOf("an index");
+    const before = built({ of: index, children: [old] });
+    const [withdrawn, another] = [index, digestOf("another index")].map((digest) =>
+      decide({ before, withdrawn: [{ kind: "image", digest }] }),
+    );
+    expect(withdrawn).toEqual([expect.stringContaining("of the image that was rebased: the image was withdrawn")]);
+    expect(another).toEqual([]);
+  });
+
+  test("of what a withdrawn buildpack has made; not of what stood on a withdrawn base, which is why it was rebased", () => {
+    const buildpack = { kind: "base", digest: digestOf("buildpack") } as const;
+    expect(decide({ withdrawn: [buildpack] })).toEqual([expect.stringContaining("stands on what was withdrawn")]);
+    const stands = finding(predicateTypes.base, "base", [old], {
+      children: [{ digest: old, base: { digest: oldBase.digest } }],
+    });
+    expect(
+      decide({ before: [...built({ of: old }), stands], withdrawn: [{ kind: "base", digest: oldBase.digest }] }),
+    ).toEqual([]);
+    expect(decide({ withdrawn: [{ kind: "base", digest: newBase.digest }] })).toEqual([
+      expect.stringContaining("gate.withdrawn"),
+    ]);
+  });
+});
+
+describe("of several builders", () => {
+  const own = rebased(old, newBase, { of: image, named: ["rebases", "others"] });
+  test("those count that take the word of who attests it, though attest names both", () => {
+    const others = rebaser({ name: "others", signers: ["build"] });
+    expect(decide({ own, builders: [rebaser(), others] })).toEqual([]);
+    expect(decide({ own, builders: [rebaser({ signers: ["build"] }), others] })).toEqual([
+      expect.stringContaining("'build', 'build' may attest"),
+    ]);
+    // The limit is that of the signer's own one.
+    expect(decide({ own, builders: [rebaser({ buildMaxAge: minute }), others] })).toEqual([
+      expect.stringContaining("gate.stale"),
+    ]);
+  });
+
+  /** Rebased twice: first by the builder `wide`, then by `rebases`. */
+  function twice(last: RebaseBuilder, age: number) {
+    const wide = rebaser({ name: "wide", most: 10, buildMaxAge: 365 * day });
+    const between = putOn(middle, application, oldBase, newBase);
+    const statements = rebased(middle, newerBase, { of: image });
+    const first = rebased(old, newBase, { of: middle, named: ["wide"] });
+    const lineage = new Map([
+      seen(image, [putOn(image, between, newBase, newerBase)], statements, [newerBase]),
+      seen(middle, [between], first, [newBase]),
+      seen(old, [application], built({ of: old, finishedOn: ago(age) }), [oldBase]),
+    ]);
+    return gate(statements, lineage, policyWith([last, wide]));
+  }
+  test("one that takes more rebases, or older builds, gives nothing of that to a later rebase by another", () => {
+    expect(twice(rebaser(), day)).toEqual([]);
+    expect(twice(rebaser({ most: 1 }), day)).toEqual([
+      expect.stringContaining("rebased 2 times since its build, and the policy takes 1"),
+    ]);
+    expect(twice(rebaser(), 8 * day)).toEqual([expect.stringContaining("gate.stale")]);
+    expect(twice(rebaser({ buildMaxAge: 9 * day }), 8 * day)).toEqual([]);
+  });
+});
+
+test("each image of an index is held to the build of the old one for its platform", () => {
+  const [oldArm, nowArm] = [digestOf("old arm64"), digestOf("now arm64")];
+  const index = digestOf("the new index");
+  const arm = part(oldArm, ["layer of base", "arm"], { architecture: "arm64" });
+  const onArm = (base: LineageBase): LineageBase => ({
+    ...base,
+    child: { ...base.child, config: { ...base.child.config, architecture: "arm64" } },
+  });
+  const children = [honest, putOn(nowArm, arm, onArm(oldBase), onArm(newBase))];
+  const oldIndex = digestOf("the old index");
+  const decideIndex = (ofArm: VerifiedStatement[]) => {
+    const own = rebased(oldIndex, newBase, { of: index, children: [image, nowArm] });
+    const before = seen(oldIndex, [application, arm], built({ of: oldIndex, children: [old, oldArm] }), [
+      oldBase,
+      onArm(oldBase),
+    ]);
+    const about = before[1].evidence.get(oldArm)?.statements ?? [];
+    const evidence = new Map(before[1].evidence).set(oldArm, {
+      statements: [...about, ...ofArm],
+      lapsed: [],
+      rejected: [],
+    });
+    const now = seen(index, children, own, [newBase, onArm(newBase)]);
+    const facts = factsOf([], {
+      policy: policyWith([rebaser()]),
+      environment: { ...environment, requires: [{ stage: "build", signers: ["build", "rebaser"] }] },
+      image: { digest: index, children: [image, nowArm] },
+      lineage: new Map([now, [oldIndex, { ...before[1], evidence }]]),
+    });
+    return decideGate({ ...facts, evidence: now[1].evidence }).violations;
+  };
+  expect(decideIndex([])).toEqual([]);
+  // Somebody has built the same bytes later, from where the policy takes nothing.
+  const later = provenance("build", {
+    image: { repository, digest: oldArm, children: [] },
+    finishedOn: ago(minute),
+    source: { repository: "https://github.com/eve/shop", commit: "a".repeat(40), ref: "refs/heads/main" },
+  });
+  const refused = decideIndex([later]);
+  expect(refused.map(({ rule, thing }) => [rule, thing])).toContainEqual(["gate.source", `build of ${nowArm}`]);
+  expect(refused.every(({ thing }) => thing === `build of ${nowArm}`)).toBe(true);
+});
+
+test("what of the old build refuses from a day on alone is a warning of the rebase", () => {
+  const before = built({ of: old, buildEnvironment: "host" });
+  expect(decide({ before })).toEqual([
+    expect.stringContaining("gate.build-environment: the build of the image that was rebased"),
+  ]);
+  const loaded = policyWith([rebaser()]);
+  const later = { ...loaded.policy, enforceFrom: { "gate.build-environment": "2026-06-01" } };
+  expect(decide({ before, under: { policy: later } })).toEqual([
+    expect.stringContaining("gate.build-environment later: the build of the image that was rebased"),
+  ]);
+});

@@ -149,10 +149,11 @@ function chooseProven(proven: readonly Proven[], policy: Policy, named: Strategy
 
 /**
  * A caller may say which strategy it was where no image says it, and not that it was another than the image says. That
- * is no `buildSays`: the word is the attesting workflow's, as the environment is, and no output of the build's job.
+ * is no `buildSays`: the word is the attesting workflow's, as the environment is, and no output of the build's job. A
+ * rebased image bears the mark of what built it, whatever is against the rebase: that is for the message to say.
  */
 function holdToMarks(named: Proven, claimed: readonly Proven[], policy: Policy): Proven {
-  if (named.proof.isClaimed || claimed.length === 0) return named;
+  if (named.proof.isClaimed || named.strategy.isRebase === true || claimed.length === 0) return named;
   const marks = claimed.map(({ strategy }) => strategy.name).join(" and ");
   throw new UserError(
     `input 'strategy' is '${named.strategy.name}', and the image bears the mark of ${marks} (policy '${policy.name}' allows both)`,

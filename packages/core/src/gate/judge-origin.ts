@@ -1,10 +1,13 @@
 import { findByBuildType, findStrategy, ownPolicy } from "../build/strategies/find.ts";
+import { mostRebases } from "../build/strategies/rebase.ts";
 import type { Violation } from "../result.ts";
 import type { Provenance } from "../signing/provenance.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
 import { explainNoBuild, readAnyBuilds, readBuilds } from "./binding.ts";
 import type { GateFacts } from "./facts.ts";
-import { viewSigned } from "./signed-view.ts";
+import { describeOld } from "./judge-rebase.ts";
+import { findPair, findRebased } from "./lineage.ts";
+import { evidenceAbout, viewSigned } from "./signed-view.ts";
 
 /**
  * Where an environment takes what another has promoted, and so asks for no build itself: what rests on the word of
@@ -32,6 +35,24 @@ export function judgePromotedOrigin(facts: GateFacts, evidence: CollectedEvidenc
     const strategy = findByBuildType(build.buildType);
     if (strategy?.isElsewhere !== true) return [];
     const objections = strategy.judge(build, ownPolicy(policy, strategy), viewSigned(facts));
+    if (strategy.isRebase === true && objections.length === 0) return judgeRebasedOrigin(facts, build, thing);
     return objections.map(({ problem, wayOut, rule }) => ({ rule: rule ?? "gate.builder", thing, problem, wayOut }));
   });
+}
+
+/** What was rebased may be of elsewhere: an import that is over is over for all that was made of the image. */
+function judgeRebasedOrigin(facts: GateFacts, build: Provenance, thing: string): Violation[] {
+  const refuse = (problem: string): Violation[] => {
+    const wayOut = "Keep the image that was rebased in its registry, or build again from the source (docs/rebase.md).";
+    return [{ rule: "gate.builder", thing, problem, wayOut }];
+  };
+  const { times, ...limits } = facts.rebases ?? { times: 0, most: mostRebases, maxAge: Number.POSITIVE_INFINITY };
+  if (times >= mostRebases) return refuse(`it was rebased more than ${mostRebases} times since its build`);
+  const pair = findPair(facts.lineage, facts.image.digest, findRebased(build)?.digest);
+  if ("problem" in pair) return refuse(pair.problem);
+  const old = describeOld(facts, pair.old, { ...limits, times: times + 1 });
+  return judgePromotedOrigin(old, evidenceAbout(old, old.image.digest)).map((each) => ({
+    ...each,
+    problem: `of the image that was rebased: ${each.problem}`,
+  }));
 }

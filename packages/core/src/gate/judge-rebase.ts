@@ -102,15 +102,13 @@ function listBases(facts: GateFacts, old: LineageImage): ImageId[] {
     });
 }
 
-function judgeOldBuild(
-  scope: StageScope,
-  provenance: Provenance,
-  { old, digest, rebases }: { old: LineageImage; digest: Digest; rebases: NonNullable<GateFacts["rebases"]> },
-  decideBuild: (scope: StageScope) => StageDecision,
-): Problem[] {
-  const { facts } = scope;
-  const evidence = evidenceAbout(old, digest);
-  const oldFacts: GateFacts = {
+/** What the gate decides on of the image that was rebased, for the same end as of the new one. */
+export function describeOld(
+  facts: GateFacts,
+  old: LineageImage,
+  rebases: NonNullable<GateFacts["rebases"]>,
+): GateFacts {
+  return {
     ...facts,
     rebases,
     // It is where it is; what it may become is asked of it as of the new one.
@@ -125,6 +123,17 @@ function judgeOldBuild(
     },
     evidence: old.evidence,
   };
+}
+
+function judgeOldBuild(
+  scope: StageScope,
+  provenance: Provenance,
+  { old, digest, rebases }: { old: LineageImage; digest: Digest; rebases: NonNullable<GateFacts["rebases"]> },
+  decideBuild: (scope: StageScope) => StageDecision,
+): Problem[] {
+  const { facts } = scope;
+  const evidence = evidenceAbout(old, digest);
+  const oldFacts = describeOld(facts, old, rebases);
   const requirement = { ...scope.requirement, maxAge: rebases.maxAge };
   const decision = decideBuild({ ...scope, requirement, facts: oldFacts, digest, evidence });
   const where = `${formatRepository(old.repository)}@${digest}`;

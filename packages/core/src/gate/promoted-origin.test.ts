@@ -1,4 +1,4 @@
-import { digestHex } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import {
   ago,
@@ -11,14 +11,18 @@ import {
   repository,
   signed,
 } from "@goldenpath/testing/gate-evidence";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { image as strategy } from "../build/strategies/image.ts";
+import { type RebaseBuilder, rebase, rebasedImage } from "../build/strategies/rebase.ts";
 import { buildImportStatement } from "../imports/statement.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
+import type { ProvenanceFacts } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import type { Stage } from "../stages.ts";
 import type { GateFacts } from "./facts.ts";
 import { judgePromotedOrigin } from "./judge-origin.ts";
+import type { Lineage, LineageImage } from "./lineage.ts";
+import { evidenceAbout } from "./signed-view.ts";
 
 // Of what another environment has promoted, each build that is believed of an image of elsewhere is judged again.
 
@@ -47,15 +51,20 @@ const loaded: LoadedPolicy = {
 };
 
 /** A build of elsewhere that rests on an import until that day, and the import. */
-function imported(until: string, age: number): { build: VerifiedStatement; rests: VerifiedStatement } {
-  const about = { image: { repository, digest: image, children: [] }, source: { repository: vendor, digest: image } };
+function imported(
+  until: string,
+  age: number,
+  of: Digest = image,
+): { build: VerifiedStatement; rests: VerifiedStatement } {
+  const about = { image: { repository, digest: of, children: [] }, source: { repository: vendor, digest: of } };
   const why = { reason: "sessions", owner: "team-shop", until, importedOn: ago(600 * minute) };
-  const rests = signed(buildImportStatement({ ...about, ...why, policy: loaded }), ["importer"]);
+  const rests = signed(buildImportStatement({ ...about, ...why, policy: loaded }), ["importer"], of);
   const built = provenance("build", {
+    image: about.image,
     buildType: strategy.buildType,
     buildEnvironment: "elsewhere",
     builders: loaded.policy.build.builders.filter(({ name }) => name === "vendors"),
-    source: { repository: `oci://${formatRepository(vendor)}`, commit: digestHex(image) },
+    source: { repository: `oci://${formatRepository(vendor)}`, commit: digestHex(of) },
     materials: [{ name: "import", repository, digest: rests.bundle.digest }],
     bases: [],
     finishedOn: ago(age * minute),
@@ -151,4 +160,66 @@ test("the refusal is of the image's build, and tells the way out", () => {
       wayOut: expect.stringMatching(/\w/),
     },
   ]);
+});
+
+describe("what was rebased from an image of elsewhere", () => {
+  const old = digestOf("the image that was imported");
+  const rebasers: RebaseBuilder = { kind: "rebase", name: "rebases", signers: ["build"], most: 3 };
+  const { builders, ...own } = loaded.policy.build;
+  const taking: LoadedPolicy = {
+    ...loaded,
+    policy: {
+      ...loaded.policy,
+      build: { ...own, strategies: ["buildpacks", "image", "rebase"], builders: [...builders, rebasers] },
+    },
+  };
+  const base = { repository: { registry: "registry.example", name: "bases/golden" }, digest: digestOf("base") };
+  const rebased = provenance("build", {
+    buildType: rebase.buildType,
+    buildEnvironment: "elsewhere",
+    builders: [rebasers] as unknown as ProvenanceFacts["builders"],
+    materials: [{ repository, digest: old, name: rebasedImage }],
+    bases: [base],
+  });
+  const collect = (of: Digest, ...statements: VerifiedStatement[]) =>
+    new Map([[of, { statements, lapsed: [], rejected: [] }]]);
+  const judgeRebased = (before: VerifiedStatement[] | undefined) => {
+    const seen = { repository, children: [], bases: [] };
+    const lineage: Lineage = new Map<Digest, LineageImage | { problem: string }>([
+      [image, { ...seen, digest: image, evidence: new Map() }],
+      [
+        old,
+        before === undefined ? { problem: "it is gone" } : { ...seen, digest: old, evidence: collect(old, ...before) },
+      ],
+    ]);
+    const evidence = collect(image, rebased);
+    const facts: GateFacts = {
+      ...{
+        environmentName: "production",
+        environment: promoted,
+        policy: taking,
+        now,
+        place: "from",
+        evidence,
+        lineage,
+      },
+      image: { repository, digest: image, children: [image], layers: new Map() },
+    };
+    return judgePromotedOrigin(facts, evidenceAbout(facts, image)).map(({ problem }) => problem);
+  };
+  const importedUntil = (until: string): VerifiedStatement[] => {
+    const { build: built, rests } = imported(until, 20, old);
+    return [built, rests];
+  };
+
+  test("is refused where that import is over, its build is not there or it is gone, beside its twin", () => {
+    expect(judgeRebased(importedUntil("2026-05-01"))).toEqual([]);
+    expect(judgeRebased(importedUntil("2026-04-30"))).toEqual([
+      expect.stringMatching(/of the image that was rebased: .* held until/),
+    ]);
+    expect(judgeRebased([])).toEqual([
+      expect.stringContaining("of the image that was rebased: the build's provenance"),
+    ]);
+    expect(judgeRebased(undefined)).toEqual([expect.stringContaining("can't be looked at: it is gone")]);
+  });
 });

@@ -22,7 +22,8 @@ interface WithdrawalFacts {
 
 /**
  * What the platform's signer has withdrawn: the image, a child of it, an index that signers say it is of, an image that
- * they say it was rebased from, or a base that a signer's finding or provenance says it stands on. Of signers, the policy's own ends are what counts (`policy/withdrawals.ts`).
+ * they say it was rebased from, or a base that a signer's finding or provenance says it stands on. Of signers, the
+ * policy's own ends are what counts (`policy/withdrawals.ts`).
  */
 export function judgeWithdrawals(
   { policy, image, evidence }: WithdrawalFacts,

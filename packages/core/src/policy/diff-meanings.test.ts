@@ -126,6 +126,7 @@ describe("the table's directions, each written a second time", () => {
       "registries.hosts.*.skipVerify": [false, true],
       "build.builders[].allowInline": [undefined, false, true],
       "build.cache": ["none", "verified", "unverified"],
+      "scan.data.kev": [true, undefined],
       "scan.failOn": severities,
       "scan.onlyFixed": [false, true],
       "scan.licenses.unknown": ["refuse", "pass"],

@@ -29,7 +29,8 @@ export function leaveOutHidden(directory) {
   visit(directory, ["WEB-INF", "META-INF"]);
 }
 
-/** `Main-Class` of the manifest. */
+/** `Main-Class` of the manifest, where that is a class's name: it becomes a word of the start command. */
 export function readMainClass(directory) {
-  return readManifest(readFileSync(join(directory, manifestPath), "utf8")).mainClass;
+  const { mainClass = "" } = readManifest(readFileSync(join(directory, manifestPath), "utf8"));
+  return /^[\w.$]+$/.test(mainClass) ? mainClass : undefined;
 }

@@ -6,8 +6,8 @@ import { formatReference, type Reference } from "@goldenpath/registry-client/oci
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import type { PolicyBase } from "../policy/schema.ts";
 import { type BasesPolicy, gatherPolicyBases } from "./approval/gather.ts";
-import { hasFalseLayer, platformOf } from "./gather.ts";
-import { type ApprovedBase, identifyBase } from "./identify.ts";
+import { hasFalseLayer } from "./gather.ts";
+import { type ApprovedBase, identifyBase, platformOf } from "./identify.ts";
 import { judgeStanding, type StandingImage } from "./standing.ts";
 
 /** Images that are asked for at the same time; the client has a limit of its own for each host. */

@@ -20,17 +20,9 @@ import { buildTrees, diffIdOfUnreadable, readImageLayer } from "../layers/read.t
 import { buildTree, type FileTree } from "../layers/tree.ts";
 import type { PolicyBase } from "../policy/schema.ts";
 import { findLeftovers, type Leftover, type LeftoverKinds, largestLogin, mayBeSecret } from "./habits/leftovers.ts";
-import { type ApprovedBase, type BaseMatch, isSamePlatform } from "./identify.ts";
+import { type ApprovedBase, type BaseMatch, isSamePlatform, platformOf } from "./identify.ts";
 import { isContentNeeded } from "./overlay.ts";
 import { findRebuiltBase, type RebuiltBase } from "./rebuilt.ts";
-
-export function platformOf({ config }: Pick<ChildFacts, "config">): Platform {
-  return {
-    os: config.os,
-    architecture: config.architecture,
-    ...(config.variant === undefined ? {} : { variant: config.variant }),
-  };
-}
 
 /**
  * Every approved version of every base for the given platforms, each fetched by its digest, in the policy's order.

@@ -1,5 +1,5 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import type { Platform } from "@goldenpath/registry-client/oci/manifest";
+import type { ImageConfig, Platform } from "@goldenpath/registry-client/oci/manifest";
 import type { ApprovalState } from "./approval/judge.ts";
 
 /** One version of a base for one platform: approved by the policy, or as its approvers have signed. */
@@ -73,6 +73,15 @@ export function findNearestBase(
     .filter(({ sharedLayers }) => sharedLayers > 0)
     .toSorted((a, b) => b.sharedLayers - a.sharedLayers);
   return nearest;
+}
+
+/** What the config says of itself. */
+export function platformOf({ config }: { config: Pick<ImageConfig, "os" | "architecture" | "variant"> }): Platform {
+  return {
+    os: config.os,
+    architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { variant: config.variant }),
+  };
 }
 
 export function isSamePlatform(a: Platform, b: Platform): boolean {

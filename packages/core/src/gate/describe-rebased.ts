@@ -1,20 +1,12 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type ImageId } from "@goldenpath/registry-client/oci/reference";
 import { findByBuildType } from "../build/strategies/find.ts";
-import { mostRebases } from "../build/strategies/rebase.ts";
+import { mostRebases, runImage } from "../build/strategies/rebase.ts";
 import type { RebasedView } from "../build/strategies/strategy.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Provenance } from "../signing/provenance.ts";
 import { readAnyBuilds } from "./binding.ts";
-import {
-  compareImages,
-  findPair,
-  findRebased,
-  type Lineage,
-  type LineageImage,
-  listNamedImages,
-  runImage,
-} from "./lineage.ts";
+import { compareImages, findPair, findRebased, type Lineage, type LineageImage, listNamedImages } from "./lineage.ts";
 import { evidenceAbout } from "./signed-view.ts";
 import { describeWithdrawnOld } from "./withdrawn.ts";
 

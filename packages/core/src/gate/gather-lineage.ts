@@ -4,7 +4,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type ImageId, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { findByBuildType } from "../build/strategies/find.ts";
-import { mostRebases } from "../build/strategies/rebase.ts";
+import { mostRebases, runImage } from "../build/strategies/rebase.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
@@ -53,7 +53,7 @@ export async function gatherLineage(
     const before: typeof next = [];
     for (const { image: each, evidence: about, more } of next) {
       const provenances = readAll(about);
-      const named = [...provenances.flatMap((build) => listNamedImages(build, "run-image")), ...(more?.bases ?? [])];
+      const named = [...provenances.flatMap((build) => listNamedImages(build, runImage)), ...(more?.bases ?? [])];
       const { registry, name, digest } = each.reference;
       const bases = await fetchBases(client, policy, named);
       found.set(digest, { repository: { registry, name }, digest, children: each.children, evidence: about, bases });

@@ -1,23 +1,20 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
-import { formatRepository, type ImageId, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatRepository,
+  type ImageId,
+  isSameRepository,
+  parseRepository,
+} from "@goldenpath/registry-client/oci/reference";
 import { ownPolicy } from "../build/strategies/find.ts";
-import { mostRebases, rebase } from "../build/strategies/rebase.ts";
+import { mostRebases, rebase, runImage } from "../build/strategies/rebase.ts";
 import type { Policy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { destinationOf } from "./binding.ts";
 import type { GateFacts, Problem, StageDecision, StageScope } from "./facts.ts";
-import {
-  compareImages,
-  findOldDigest,
-  findPair,
-  findRebased,
-  type LineageImage,
-  listNamedImages,
-  runImage,
-} from "./lineage.ts";
+import { compareImages, findOldDigest, findPair, findRebased, type LineageImage, listNamedImages } from "./lineage.ts";
 import { evidenceAbout } from "./signed-view.ts";
 import { describeWithdrawnOld } from "./withdrawn.ts";
 
@@ -76,7 +73,7 @@ function judgeBases({ bases }: Policy, named: readonly ImageId[]): string[] {
   const isApproved = ({ repository, digest }: ImageId): boolean =>
     bases.some(
       (base) =>
-        formatRepository(parseRepository(base.image)) === formatRepository(repository) &&
+        isSameRepository(parseRepository(base.image), repository) &&
         (base.approval !== undefined || base.digests.includes(digest)),
     );
   return named

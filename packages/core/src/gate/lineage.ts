@@ -1,12 +1,7 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import {
-  formatPlatform,
-  type ImageConfig,
-  type ImageManifest,
-  type Platform,
-} from "@goldenpath/registry-client/oci/manifest";
-import { formatRepository, type ImageId, type Repository } from "@goldenpath/registry-client/oci/reference";
-import { isSamePlatform } from "../base/identify.ts";
+import { formatPlatform, type ImageConfig, type ImageManifest } from "@goldenpath/registry-client/oci/manifest";
+import { formatRepository, type ImageId, isSameRepository } from "@goldenpath/registry-client/oci/reference";
+import { isSamePlatform, platformOf } from "../base/identify.ts";
 import { compareRebased } from "../base/rebase/compare.ts";
 import { rebasedImage } from "../build/strategies/rebase.ts";
 import type { JudgedBuild } from "../build/strategies/strategy.ts";
@@ -37,9 +32,6 @@ export interface LineageImage extends ImageId {
 
 /** An image and what it was rebased from, by their digests; or why one of them could not be looked at. */
 export type Lineage = ReadonlyMap<Digest, LineageImage | { problem: string }>;
-
-/** The base, among what a provenance names. */
-export const runImage = "run-image";
 
 /** The images that a provenance names under a name, by digest and repository, in its order. */
 export function listNamedImages({ dependencies }: Pick<JudgedBuild, "dependencies">, name: string): ImageId[] {
@@ -120,15 +112,9 @@ function findBase(image: LineageImage, child: LineageChild, named: readonly Imag
   const size = ({ child: { config } }: LineageBase): number => config.rootfs.diff_ids.length;
   return image.bases
     .filter(({ digest, repository }) =>
-      named.some((each) => each.digest === digest && isSame(each.repository, repository)),
+      named.some((each) => each.digest === digest && isSameRepository(each.repository, repository)),
     )
     .filter((base) => isSamePlatform(platformOf(base.child), platformOf(child)))
     .filter(({ child: { config } }) => config.rootfs.diff_ids.every((diffId, index) => diffId === own[index]))
     .toSorted((a, b) => size(b) - size(a))[0];
-}
-
-const isSame = (a: Repository, b: Repository): boolean => formatRepository(a) === formatRepository(b);
-
-function platformOf({ config: { os, architecture, variant } }: LineageChild): Platform {
-  return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }

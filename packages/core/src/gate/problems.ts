@@ -1,6 +1,6 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
-import { isDayOver } from "../policy/day.ts";
+import { clockSkew, isDayOver } from "../policy/day.ts";
 import { deferViolation, findOverdue } from "../policy/enforcement.ts";
 import { listDays } from "../policy/own-days.ts";
 import { listAcceptedVersions } from "../policy/pointer.ts";
@@ -11,9 +11,6 @@ import type { RejectedReferrer, VerifiedStatement } from "../signing/types.ts";
 import type { SummaryExceptions } from "../signing/verification-summary.ts";
 import { stageEvidence } from "../stages.ts";
 import type { Problem, StageScope } from "./facts.ts";
-
-/** Times of other machines may be ahead of ours by so much. */
-const clockSkew = 5 * 60_000;
 
 export function isByAllowedSigner(scope: StageScope, statement: VerifiedStatement): boolean {
   return statement.signers.some((signer) => scope.requirement.signers.includes(signer));

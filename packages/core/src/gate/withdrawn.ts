@@ -2,6 +2,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { findByBuildType } from "../build/strategies/find.ts";
+import { runImage } from "../build/strategies/rebase.ts";
 import { foreignTypes } from "../origin/read-foreign.ts";
 import { provenanceTypeV02 } from "../origin/read-slsa-v02.ts";
 import type { Withdrawal } from "../policy/pointer-facts.ts";
@@ -12,7 +13,7 @@ import { readProvenance } from "../signing/provenance.ts";
 import { isDigestIn } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import type { GateFacts } from "./facts.ts";
-import { type LineageImage, listAncestors, runImage } from "./lineage.ts";
+import { type LineageImage, listAncestors } from "./lineage.ts";
 
 interface WithdrawalFacts {
   policy: GateFacts["policy"];

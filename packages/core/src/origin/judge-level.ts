@@ -1,12 +1,10 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { SignedStatement, SignedView } from "../build/strategies/strategy.ts";
 import { matchesSource, matchesWorkflow } from "../gate/match-source.ts";
+import { clockSkew } from "../policy/day.ts";
 import { summaryVerifierId } from "../signing/verification-summary.ts";
 import { type LevelRule, type LevelVerifier, readBuildLevel } from "./build-level.ts";
 import { type ForeignSummary, readForeignSummary, readResource } from "./read-summary.ts";
-
-/** Times of other machines may be ahead of ours by so much. */
-const clockSkew = 5 * 60_000;
 
 /** A build that counts by its provenance, and whose level is asked. */
 export interface LeveledBuild {

@@ -1,7 +1,7 @@
 import { type Digest, digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
 import type { SignedStatement, SignedView } from "../build/strategies/strategy.ts";
 import { matchesWorkflow } from "../gate/match-source.ts";
-import { isDayOver } from "../policy/day.ts";
+import { clockSkew, isDayOver } from "../policy/day.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { findDifferences } from "../signing/run-differences.ts";
 import type { LevelRule } from "./build-level.ts";
@@ -62,9 +62,6 @@ interface Accepted {
   /** By which the newest is told. */
   time: number;
 }
-
-/** Times of other machines may be ahead of ours by so much. */
-const clockSkew = 5 * 60_000;
 
 /**
  * Where an image comes from. A statement about the image's own digest is about all of it: an index names its children by

@@ -1,3 +1,6 @@
+/** Times of other machines may be ahead of ours by so much. Milliseconds. */
+export const clockSkew = 5 * 60_000;
+
 /**
  * True once the UTC day `YYYY-MM-DD` has begun. What is not a day has begun: nothing can wait for it.
  */

@@ -2,8 +2,8 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { gatherPolicyBases } from "../base/approval/gather.ts";
-import { hasFalseLayer, platformOf } from "../base/gather.ts";
-import { identifyBase } from "../base/identify.ts";
+import { hasFalseLayer } from "../base/gather.ts";
+import { identifyBase, platformOf } from "../base/identify.ts";
 import type { FoundBase } from "../build/strategies/strategy.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 

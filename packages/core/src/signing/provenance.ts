@@ -2,6 +2,7 @@ import { describeIssues } from "@goldenpath/foundation/text/json";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageId } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
+import { runImage } from "../build/strategies/rebase.ts";
 import type { JudgedBuild, Material } from "../build/strategies/strategy.ts";
 import { imageSourcePrefix } from "../origin/read-import.ts";
 import type { PolicyBuilder } from "../policy/schema.ts";
@@ -77,7 +78,7 @@ export function buildProvenance(facts: ProvenanceFacts): Statement {
       },
       resolvedDependencies: [
         describeSource(source),
-        ...[...facts.bases.map((base) => ({ ...base, name: "run-image" })), ...facts.materials].map(describeMaterial),
+        ...[...facts.bases.map((base) => ({ ...base, name: runImage })), ...facts.materials].map(describeMaterial),
       ],
     },
     runDetails: {

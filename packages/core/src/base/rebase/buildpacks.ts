@@ -1,7 +1,7 @@
 import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { parseJson } from "@goldenpath/foundation/text/json";
 import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
-import { formatRepository, parseReference } from "@goldenpath/registry-client/oci/reference";
+import { isSameRepository, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
 import { lifecycleLabel } from "../label.ts";
 
@@ -130,7 +130,7 @@ export function planBuildpacksLabels(labels: Labels, next: RunImage): Labels {
 function isOfRepository(name: string | undefined, image: string): boolean {
   if (name === undefined || name === "") return false;
   try {
-    return formatRepository(parseReference(name)) === formatRepository(parseReference(image));
+    return isSameRepository(parseReference(name), parseReference(image));
   } catch {
     return false;
   }

@@ -3,8 +3,7 @@ import { formatPlatform, type ImageConfig } from "@goldenpath/registry-client/oc
 import type { LoadedPolicy } from "../../policy/schema.ts";
 import { listWithdrawn } from "../../policy/withdrawals.ts";
 import { isHeld } from "../decide.ts";
-import { platformOf } from "../gather.ts";
-import { type ApprovedBase, identifyBase, isSamePlatform } from "../identify.ts";
+import { type ApprovedBase, identifyBase, isSamePlatform, platformOf } from "../identify.ts";
 import type { RebaseRefusal } from "./judge.ts";
 
 export type ChosenBases = { old: ApprovedBase; next: ApprovedBase } | { refused: RebaseRefusal };

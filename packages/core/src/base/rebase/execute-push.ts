@@ -48,8 +48,8 @@ export async function pushImage(
   { from, next }: { from: Repository; next: ApprovedBase },
 ): Promise<void> {
   const ofBase = new Set<string>(next.layers);
-  for (const layer of layers)
-    await client.copyBlob(ofBase.has(layer.digest) ? parseRepository(next.image) : from, to, layer);
+  const base = parseRepository(next.image);
+  for (const layer of layers) await client.copyBlob(ofBase.has(layer.digest) ? base : from, to, layer);
   await client.pushBlob(to, { ...config, size: config.bytes.byteLength }, () => config.bytes);
   await client.pushManifest(to, bytes, mediaType);
 }

@@ -26,6 +26,8 @@ const builderSchema = z.strictObject({
 });
 export type RebaseBuilder = z.infer<typeof builderSchema>;
 
+/** The base, among what a provenance names. */
+export const runImage = "run-image";
 /** The image that was rebased, among the materials; those that it was rebased from itself come after it. */
 export const rebasedImage = "rebased-image";
 
@@ -66,7 +68,7 @@ export const rebase = {
 function judgeRebase(build: JudgedBuild, policy: OwnPolicy<RebaseBuilder>): Objection[] {
   const strangers = judgeBuilders(build, policy);
   if (strangers.length > 0) return strangers;
-  return ["run-image", rebasedImage]
+  return [runImage, rebasedImage]
     .filter((wanted) => !build.dependencies.some((each) => each.name === wanted))
     .map((wanted) => ({
       problem: `the provenance of the rebase names no ${wanted}`,

@@ -8,7 +8,7 @@ import {
 import { predicateTypes } from "../../signing/predicates.ts";
 import { namesSubject } from "../../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../../signing/types.ts";
-import { isDayReached } from "../day.ts";
+import { clockSkew, isDayReached } from "../day.ts";
 import { exceptionKeys } from "../scan-section.ts";
 import type { Exception } from "../schema.ts";
 import { buildAnchor, type ExceptionDocument, type ExceptionGrant, readDocument } from "./document.ts";
@@ -47,8 +47,6 @@ export interface ChosenExceptions {
 const day = 86_400_000;
 /** Where a granter has no `longest`. */
 const longestDays = 90;
-/** Clocks of whoever signs may be ahead by so much. */
-const clockSkew = 5 * 60_000;
 
 /**
  * Which signed exceptions count for images of a repository: by a signer of the policy, within what the policy lets that

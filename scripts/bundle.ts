@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { compileAtOnce } from "./eager.ts";
 import { bin, root } from "./steps.ts";
 
 /** tsc's JavaScript through ncc into a folder: minified, without source maps, and the same bytes wherever it is made. */
@@ -13,6 +14,10 @@ export function bundle(entry: string, dist: string, { inPieces = false } = {}): 
   // An action that is one in spite of that has taken in what it doesn't need, and has the licences of one piece alone.
   const pieces = readdirSync(dist).filter((name) => name.endsWith(".js") && name !== "index.js");
   if (pieces.length > 0 && !inPieces) throw new Error(`${entry} is not one bundle: ${pieces.join(", ")} lie beside it`);
+  if (!inPieces) {
+    const file = join(dist, "index.js");
+    writeFileSync(file, compileAtOnce(readFileSync(file, "utf8")));
+  }
   // ncc's ESM output is a module only by the package.json beside it.
   writeFileSync(join(dist, "package.json"), '{ "type": "module" }\n');
   // A licence's line ends are those of its author's machine.

@@ -1,0 +1,14 @@
+import { expect, test } from "vitest";
+import { compileAtOnce } from "./eager.ts";
+
+test("each module is in parentheses, and nothing else is changed", () => {
+  const code =
+    'import{a}from"m";var t={7:(e,t,n)=>{t.b={9:()=>{}}},12:function(e){e.c="12:()=>{}"}};var u={x:()=>1};t[7](a);';
+  expect(compileAtOnce(code)).toBe(
+    'import{a}from"m";var t={7:((e,t,n)=>{t.b={9:()=>{}}}),12:(function(e){e.c="12:()=>{}"})};var u={x:()=>1};t[7](a);',
+  );
+});
+
+test("a bundle of another form is not taken", () => {
+  expect(() => compileAtOnce("const a=()=>1;a();")).toThrow("there are no modules in this bundle");
+});

@@ -39,6 +39,21 @@ export const fleetHelp = `goldenpath fleet: what is there for the policy's envir
       set-cleanup-policies of Artifact Registry; locks for Azure Container Registry, inputs of actions/delete-package-versions for GitHub.
       Not while something could not be looked at.
 
+  goldenpath fleet rebase [HOST/NAME…] --policy POLICY
+      In which waves images go to the newest approved version of their base, by layers, signed promotions and what is in quarantine alone:
+      canaries first (rollout of the policy's builder of kind rebase), nothing new as long as one that was begun is not in vetted, and a
+      pause between waves. Exits 1 where a canary can't be rebased, 2 where something could not be looked at.
+  --run
+      Rebase what is due, into quarantine. What becomes of it there is for attest, the other stages, and promote.
+  --base NAME
+      Only what stands on this base.
+  --tag NAME
+      Only what this tag points at, and no other tag is to move. May be repeated. Default: every tag.
+  --leave HOST/NAME
+      A repository, or a folder of them, to be left as it is. May be repeated.
+  --quarantine HOST/NAME
+      Below which rebased images go. Default: the environment's first \`from\`.
+
   HOST/NAME…, --repositories FILE
       The repositories, or a file with one a line. Default: those below environments.*.to that the registry's catalogue lists.
   --may-be-empty HOST/NAME

@@ -58,6 +58,7 @@ ${stageRows.map(({ command, summary }) => `  goldenpath ${command.padEnd(9)} ${s
   goldenpath fleet scan --policy POLICY --key KEY  scan all that was promoted again, sign from when on it counts, tell owners
   goldenpath fleet prune --policy POLICY --running FILE
                                                    what may go: nothing that runs, no rollback target, no evidence in its years
+  goldenpath fleet rebase --policy POLICY [--run]  in which waves images go to the newest version of their base; rebase what is due
   goldenpath import IMAGE --to HOST/NAME:TAG       let a vendor's image into quarantine, signed, until a day
   goldenpath import --propose HOST/NAME…           what is newer than what was imported there
   goldenpath data mirror [oci://HOST/NAME] --policy POLICY --key KEY

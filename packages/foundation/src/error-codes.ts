@@ -190,6 +190,8 @@ export const errorCodes = {
   "quota-exceeded": "A registry takes nothing more: its quota or its storage is used up.",
   "realm-refused": "A registry names a token service that no login is sent to.",
   "redirect-refused": "A registry redirects to where a request must not go, or too often.",
+  "rebase-refused":
+    "An image of a wave can't be put on the version of its base that the wave is about, or that version was withdrawn.",
   "reference-invalid": "A text that should name an image or a repository does not.",
   "registry-error": "A registry gives an answer that is not expected, or an error that does not go away.",
   "registry-read-only": "A registry takes no writes now.",

@@ -18,8 +18,10 @@ export async function runFleetCommand(args: readonly string[], output: Output): 
       return (await import("./fleet-scan.ts")).runFleetScan(rest, output);
     case "prune":
       return (await import("./fleet-prune.ts")).runFleetPrune(rest, output);
+    case "rebase":
+      return (await import("./fleet-rebase.ts")).runFleetRebase(rest, output);
     default:
-      throw invalid("expected find CVE-… | pkg:TYPE/NAME@RANGE, scan, or prune");
+      throw invalid("expected find CVE-… | pkg:TYPE/NAME@RANGE, scan, prune, or rebase");
   }
 }
 

@@ -56,8 +56,11 @@ export async function gatherStandings(
   return found;
 }
 
-/** Each platform's bases are asked for once, by whichever image comes first. */
-function rememberBases(
+/**
+ * Each platform's bases are asked for once, by whichever image comes first.
+ * @param failed gets what they could not be read for
+ */
+export function rememberBases(
   client: RegistryClient,
   policy: BasesPolicy,
   now: Date,

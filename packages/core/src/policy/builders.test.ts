@@ -54,6 +54,12 @@ describe("a builder that is refused, with the place and the reason", () => {
       `${builder}\n      digests: ["sha256:${"1".repeat(64)}"]`,
       /^p\.yaml:29:7: build\.builders\[0\]: has `image` and `digests` only together$/m,
     ],
+    [
+      "whose canary is where no environment promotes to",
+      builder,
+      `    - { kind: rebase, name: rebases, signers: [build-2026], rollout: { canaries: [a.example/vetted] } }\n${builder}`,
+      /build\.builders\[0\]\.rollout\.canaries\[0\]: no environment promotes to 'a\.example\/vetted' \(they promote to /m,
+    ],
   ])("%s", (_what, from, to, message) => {
     expect(refusalOf(sampleWith(from, to)).message).toMatch(message);
   });

@@ -107,13 +107,21 @@ function checkRebasers(builder: Builder, { signers, environments }: Policy, path
   const builds = Object.values(environments).flatMap(({ requires }) =>
     requires.filter(({ stage }) => stage === "build"),
   );
-  return builder.signers.flatMap((signer, position) => {
+  const places = Object.values(environments).flatMap(({ to }) => to);
+  const astray = (builder.rollout?.canaries ?? []).flatMap((canary, position): Inconsistency[] => {
+    // It may be no repository yet, of which its own place tells.
+    if (places.some((prefix) => canary === prefix || canary.startsWith(`${prefix}/`))) return [];
+    const message = `no environment promotes to '${canary}' (they promote to ${places.join(", ") || "nothing"})`;
+    return [{ path: [...path, "rollout", "canaries", position], message }];
+  });
+  const unheard = builder.signers.flatMap((signer, position): Inconsistency[] => {
     const at = [...path, "signers", position];
     if (!Object.hasOwn(signers, signer)) return [unknown(at, signer, "signer", Object.keys(signers))];
     return builds.length === 0 || builds.some((each) => each.signers.includes(signer))
       ? []
       : [{ path: at, message: `'${signer}' does not speak for build in any environment` }];
   });
+  return [...unheard, ...astray];
 }
 
 /** Whether something of it grows old: images of its own, which were approved at some time. */

@@ -105,8 +105,20 @@ describe("the table's directions, each written a second time", () => {
       "build.builders[].languages",
       "environments.*.serverSide",
     ];
+    const waves = ["", ".canaries", ".wave", ".pause"].map((each) => `build.builders[].rollout${each}`);
     expect(as("told").toSorted()).toEqual(
-      [...signing, ...places, ...roots, ...names, ...others, ...words, ...ofRules, ...layers, ...ways].toSorted(),
+      [
+        ...signing,
+        ...places,
+        ...roots,
+        ...names,
+        ...others,
+        ...words,
+        ...ofRules,
+        ...layers,
+        ...ways,
+        ...waves,
+      ].toSorted(),
     );
   });
 

@@ -217,6 +217,10 @@ const builders: Meanings = {
   "build.builders[].signers": grants("rebases that {} attested are taken"),
   "build.builders[].buildMaxAge": atMost("an image may be rebased for {} after its build"),
   "build.builders[].most": { as: "most", says: "an image may be rebased {} times after its build", absent: 3 },
+  "build.builders[].rollout": told("images are put on a new version of their base in waves"),
+  "build.builders[].rollout.canaries": told("{} goes first"),
+  "build.builders[].rollout.wave": told("so many go at a time: {}"),
+  "build.builders[].rollout.pause": told("a wave begins {} after the one before it"),
 };
 
 const build: Meanings = {

@@ -1,9 +1,23 @@
 import { z } from "zod";
-import { duration, name } from "../../policy/schema-text.ts";
+import { duration, name, repositoryText } from "../../policy/schema-text.ts";
 import { type BuildStrategy, type JudgedBuild, judgeBuilders, type Objection, type OwnPolicy } from "./strategy.ts";
 
 /** More than anybody needs between two builds, and few enough that each can be looked at. */
 export const mostRebases = 10;
+
+const rolloutSchema = z.strictObject({
+  canaries: z
+    .array(repositoryText)
+    .default([])
+    .describe(
+      "Repositories, or folders of them, below an environment's `to`: their images are put on a new version first, and no other before all of them stand on it. Default: the first image of all goes alone.",
+    ),
+  wave: z.int().min(1).max(50).default(10).describe("How many images of the others are put on it at a time."),
+  pause: duration
+    .default(86_400_000)
+    .describe("How long after the promotion of the last image the next wave begins. Default: 1d."),
+});
+export type Rollout = z.infer<typeof rolloutSchema>;
 
 const builderSchema = z.strictObject({
   kind: z.literal("rebase").describe("The strategy that this builder is for."),
@@ -23,8 +37,14 @@ const builderSchema = z.strictObject({
     .describe(
       "How old the build of an image may be that is rebased. Default: the `maxAge` of the requirement `build`.",
     ),
+  rollout: rolloutSchema
+    .optional()
+    .describe("In which waves `fleet rebase` puts what is in vetted on a new version of its base."),
 });
 export type RebaseBuilder = z.infer<typeof builderSchema>;
+
+/** The waves of a policy that says nothing of them. */
+export const defaultRollout: Rollout = rolloutSchema.parse({});
 
 /** The base, among what a provenance names. */
 export const runImage = "run-image";

@@ -1,0 +1,129 @@
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { digestHex } from "@goldenpath/registry-client/oci/digest";
+import {
+  formatRepository,
+  isWithin,
+  parseRepository,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
+import { rememberBases } from "../../base/gather-standings.ts";
+import { platformOf } from "../../base/identify.ts";
+import { type ChosenBases, chooseBases } from "../../base/rebase/choose.ts";
+import { rebase } from "../../build/strategies/rebase.ts";
+import { findEnvironment } from "../../gate/find-environment.ts";
+import { type FleetFailure, nameImage } from "../facts.ts";
+import { type FleetSource, gatherFleet, type VisitedImage } from "../gather-fleet.ts";
+import type { LeftImage, RolloutImage, RolloutTarget } from "./facts.ts";
+
+export interface RolloutRequest {
+  environment: string;
+  /** The policy's name of the one base that is asked about; else all. */
+  base?: string | undefined;
+  /** Tags that move, and only what they point at is put on another version; none: all tags that images have. */
+  tags: readonly string[];
+  /** HOST/NAME below which rebased images go; else the environment's first `from`. */
+  quarantine?: string | undefined;
+  /** HOST/NAME of which nothing is put on another version. */
+  leave: readonly string[];
+}
+
+export interface GatheredRollout {
+  images: RolloutImage[];
+  left: LeftImage[];
+  failures: FleetFailure[];
+}
+
+/**
+ * What stands on which version of its base, by layers; and of whom promotions and provenances are, by signatures. In
+ * requests: what the fleet takes, and one for each image that is behind.
+ * @throws UserError `environment-unknown`; as `gatherFleet`
+ */
+export async function gatherRollout(
+  source: FleetSource,
+  repositories: readonly Repository[],
+  request: RolloutRequest,
+): Promise<GatheredRollout> {
+  const environment = findEnvironment(source.policy, request.environment);
+  // What bases can't be read for is the failure of each image: nobody knows what that stands on.
+  const approvedFor = rememberBases(source.client, source.policy, source.now, new Set());
+  const { visited, failures } = await gatherFleet(source, repositories, async (visit) => {
+    const approved = (await Promise.all(visit.image.children.map((child) => approvedFor(platformOf(child))))).flat();
+    const chosen = visit.image.children.map((child) => chooseBases(child, approved, source.policy, source));
+    return describeImage(visit, chosen, { ...request, ...environment, reader: source.client });
+  });
+  return {
+    images: visited.flatMap((each) => (each !== undefined && "target" in each ? [each] : [])),
+    left: visited.flatMap((each) => (each !== undefined && "problem" in each ? [each] : [])),
+    failures,
+  };
+}
+
+interface Around extends RolloutRequest {
+  from: readonly string[];
+  to: readonly string[];
+  /** Not the fleet's own, which remembers what is not there. */
+  reader: RegistryClient;
+}
+
+/** Undefined for what nobody has asked about. */
+async function describeImage(
+  { facts }: VisitedImage,
+  chosen: readonly ChosenBases[],
+  around: Around,
+): Promise<RolloutImage | LeftImage | undefined> {
+  const { repository, digest, source } = facts;
+  const left = (problem: string): LeftImage => ({ image: nameImage(facts), problem });
+  const own = facts.tags.filter((tag) => !isKept(tag, facts));
+  const tags = around.tags.length === 0 ? own : own.filter((tag) => around.tags.includes(tag));
+  // Another version of an application, or one that was left there for those that were rebased from it.
+  if (tags.length === 0) return undefined;
+  const bases = chosen.flatMap((each) => ("refused" in each ? [] : [each]));
+  if (around.base !== undefined && bases.every(({ old }) => old.name !== around.base)) return undefined;
+  const refused = chosen.find((each) => "refused" in each);
+  if (refused !== undefined && "refused" in refused) return left(refused.refused.problem);
+  const [first, ...others] = bases;
+  if (first === undefined) return left("nothing of it runs");
+  const { name: base, image, digest: onto } = first.next;
+  if (others.some(({ next }) => next.digest !== onto || next.image !== image))
+    return left("its platforms would stand on more than one version");
+  const isBehind = bases.some(({ old, next }) => old.child !== next.child);
+  if (isBehind && around.leave.some((prefix) => isWithin(repository, prefix)))
+    return left("it is to be left as it is, by whoever runs this");
+  const promotions = facts.promotions.filter(({ environment }) => environment === around.environment);
+  if (promotions.length === 0)
+    return left(`no promotion into '${around.environment}' counts, so it is not there rightly`);
+  const target: RolloutTarget = { base, image, digest: onto };
+  const quarantine = placeRebased(facts, target, around);
+  return {
+    ...{ repository, digest, tags, target, isBehind, quarantine },
+    isRebased: facts.strategy === rebase.name,
+    promotedAt: new Date(Math.max(...promotions.map(({ at }) => at.getTime()))),
+    isTried: isBehind && (await around.reader.resolve({ ...quarantine.repository, tag: quarantine.tag })) !== undefined,
+    ...(source === undefined ? {} : { source }),
+  };
+}
+
+type Named = Pick<RolloutImage, "repository" | "digest">;
+
+/** Digits of a digest that tags have. */
+const digits = 12;
+const shortHex = ({ digest }: Pick<Named, "digest">): string => digestHex(digest).slice(0, digits);
+
+/** The tag under which an image stays once its own went on to what was rebased from it: no registry lists it without. */
+export function keptTag(tag: string, image: Pick<Named, "digest">): string {
+  // A tag has 128 characters at most.
+  return `${tag.slice(0, 100)}-${shortHex(image)}`;
+}
+
+function isKept(tag: string, image: Named): boolean {
+  return tag.endsWith(`-${shortHex(image)}`);
+}
+
+/** Below quarantine by the name that it has below what its environment promotes to. */
+function placeRebased(image: Named, target: RolloutTarget, { from, to, quarantine = from[0] ?? "" }: Around) {
+  const full = formatRepository(image.repository);
+  const prefix = to.find((each) => isWithin(image.repository, each)) ?? "";
+  const below = full.slice(prefix.length).replace(/^\//, "") || image.repository.name.split("/").at(-1);
+  const tag = `rebased-${shortHex(image)}-${shortHex(target)}`;
+  return { repository: parseRepository(`${quarantine}/${below}`, "quarantine"), tag };
+}

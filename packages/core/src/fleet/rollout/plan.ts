@@ -1,0 +1,59 @@
+import { isWithin } from "@goldenpath/registry-client/oci/reference";
+import type { Rollout as Rules } from "../../build/strategies/rebase.ts";
+import { nameImage } from "../facts.ts";
+import type { Rollout, RolloutImage, RolloutTarget, Wave } from "./facts.ts";
+
+export const canaryWave = "canaries";
+
+interface PlanFacts {
+  target: RolloutTarget;
+  /** All that stand on this base, or a version of it. */
+  images: readonly RolloutImage[];
+  rules: Rules;
+  now: Date;
+}
+
+/**
+ * Which images go next. It rests on what is there alone, and on nothing that a run before has left elsewhere:
+ *
+ * 1. Canaries, as long as one of them is behind.
+ * 2. What a run before has begun and not brought into vetted, and nothing new besides: whatever kept it out may keep out
+ *    others.
+ * 3. The next `wave` images by their names, once `pause` is over since the last promotion of the waves before.
+ */
+export function planRollout({ target, images, rules, now }: PlanFacts): Rollout {
+  const sorted = images.toSorted((a, b) => (nameImage(a) < nameImage(b) ? -1 : 1));
+  const isCanary = ({ repository }: RolloutImage): boolean =>
+    rules.canaries.some((prefix) => isWithin(repository, prefix));
+  const current = sorted.filter(({ isBehind }) => !isBehind);
+  const behind = sorted.filter(({ isBehind }) => isBehind);
+  const begun = current.filter((each) => each.isRebased || isCanary(each));
+  const first = {
+    name: canaryWave,
+    // Where nobody is named who goes first, one does.
+    images: sorted.some(isCanary) ? behind.filter(isCanary) : begun.length === 0 ? behind.slice(0, 1) : [],
+  };
+  const rest = behind.filter((each) => !first.images.includes(each));
+  const again = { name: "again", images: rest.filter(({ isTried }) => isTried) };
+  const waves = [
+    first,
+    again,
+    ...split(
+      rest.filter(({ isTried }) => !isTried),
+      rules.wave,
+    ),
+  ].filter((wave) => wave.images.length > 0);
+  const [due] = waves;
+  const told = { target, done: current.length, waves };
+  if (due === undefined) return told;
+  const last = Math.max(...begun.map(({ promotedAt }) => promotedAt.getTime()));
+  const until = due === first || due === again ? Number.NEGATIVE_INFINITY : last + rules.pause;
+  return until > now.getTime() ? { ...told, until: new Date(until) } : { ...told, due };
+}
+
+function split(images: readonly RolloutImage[], size: number): Wave[] {
+  return Array.from({ length: Math.ceil(images.length / size) }, (_, at) => ({
+    name: `wave ${at + 1}`,
+    images: images.slice(at * size, (at + 1) * size),
+  }));
+}

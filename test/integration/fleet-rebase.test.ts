@@ -1,0 +1,217 @@
+import { planFleetRollout, rebaseStep } from "@goldenpath/core/fleet/rollout/execute";
+import { describeRollout } from "@goldenpath/core/fleet/rollout/facts";
+import { loadPolicy } from "@goldenpath/core/policy/load";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runMain } from "../support/cli.ts";
+import { type PathPolicy, passed, tell } from "../support/path-world.ts";
+import { openRolloutWorld, type RolloutWorld } from "../support/rollout-world.ts";
+import { useTools } from "../support/tools.ts";
+
+// `goldenpath fleet rebase`: real registry, images, scanner and signatures, from what stands in vetted on an older version
+// of its base to what stands there on the newer one.
+
+const tools = useTools("syft", "grype");
+let world: RolloutWorld;
+let first: PathPolicy;
+let next: PathPolicy;
+/** HOST/vetted/NAME@DIGEST, by name. */
+const shipped: Record<string, string> = {};
+
+beforeAll(async () => {
+  world = await openRolloutWorld(tools);
+  first = await world.enact({ versions: 1 });
+  for (const name of ["try", "cart", "shop"]) shipped[name] = await world.ship(first, name, { tags: "1.0.0\nprod" });
+  const canaries = `["${world.server.host}/vetted/try"]`;
+  next = await world.enact({ versions: 2, rollout: `{ canaries: ${canaries}, wave: 1, pause: 1h }` });
+}, 180_000);
+afterAll(() => world?.close());
+
+const where = (name: string): string => `${world.server.host}/vetted/${name}`;
+const digestIn = (text: string | undefined): Digest => (text ?? "").split("@")[1] as Digest;
+
+interface Told {
+  due: { image: string; onto: string; to: string; vetted: string; tags: string; source: string }[];
+  rollouts: {
+    due?: string;
+    until?: string;
+    stopped?: string;
+    done: number;
+    waves: { name: string; images: string[] }[];
+  }[];
+  left: { image: string; problem: string }[];
+  failures: { what: string; problem: string }[];
+  done?: { from: string; image?: string; problem?: string }[];
+}
+async function plan(...more: string[]): Promise<Told & { code: number; err: string }> {
+  const { code, out, err } = await runMain("fleet", "rebase", ...world.inForce, "--json", ...more);
+  return { code, err, ...(out === "" ? {} : JSON.parse(out)) };
+}
+const readPolicy = () =>
+  loadPolicy(
+    `oci://${where("goldenpath-policy")}:in-force`,
+    { ports: silentPorts(), env: {}, signal: new AbortController().signal, workingDirectory: world.root },
+    world.keys.platform.publicKey,
+  );
+/** The same some hours from now. */
+async function planIn(hours: number, more: { leave?: string[]; tags?: string[] } = {}): Promise<Told> {
+  const now = new Date(Date.now() + hours * 3_600_000);
+  const repositories = ["try", "cart", "shop"].map((name) => parseRepository(where(name)));
+  const { client } = world;
+  const request = { environment: "production", tags: [], leave: [], ...more };
+  const { signal } = new AbortController();
+  return describeRollout(
+    await planFleetRollout({ client, policy: await readPolicy(), now }, repositories, request, signal),
+  ) as unknown as Told;
+}
+
+describe("refused", () => {
+  test.each<[what: string, args: () => string[], says: string]>([
+    ["a repository of no environment", () => [`${world.server.host}/quarantine/try`], "is of no environment"],
+    ["another environment", () => ["--environment", "staging"], "'staging'"],
+    ["a quarantine that is vetted", () => ["--quarantine", `${world.server.host}/vetted/q`], "must not push there"],
+  ])("%s", async (_what, args, says) => {
+    const { code, err } = await runMain("fleet", "rebase", ...world.inForce, ...args());
+    expect(code).toBeGreaterThan(0);
+    expect(err).toContain(says);
+  });
+
+  test("nothing goes where a canary could not be looked at; one of the others is told, and hinders none", async () => {
+    const show = () => {
+      world.server.faults = [];
+    };
+    const hide = (name: string) => {
+      world.server.faults = [{ path: `/${name}/manifests/prod$`, action: { kind: "status", status: 403 } }];
+    };
+    hide("try");
+    const blind = await plan("--run");
+    show();
+    expect(blind).toMatchObject({ code: 2, due: [], done: [], failures: [{ what: where("try") }] });
+    expect(blind.rollouts[0]?.stopped).toContain("could not be looked at");
+    hide("shop");
+    const told = await plan();
+    show();
+    expect(told).toMatchObject({
+      code: 2,
+      due: [{ vetted: where("try") }],
+      failures: [{ what: where("shop") }],
+    });
+  });
+});
+
+test("the plan has the canaries first, says where each goes, and writes nothing", async () => {
+  world.server.requests.length = 0;
+  const { code, rollouts, due, left, failures } = await plan();
+  expect({ code, left, failures }).toEqual({ code: 0, left: [], failures: [] });
+  expect(rollouts).toMatchObject([
+    {
+      ...{ done: 0, due: "canaries" },
+      waves: [
+        { name: "canaries", images: [shipped["try"]] },
+        { name: "wave 1", images: [shipped["cart"]] },
+        { name: "wave 2", images: [shipped["shop"]] },
+      ],
+    },
+  ]);
+  const [old, onto] = [digestIn(shipped["try"]), digestIn(world.versions[1])];
+  const tag = `rebased-${old.slice(7, 19)}-${onto.slice(7, 19)}`;
+  expect(due).toEqual([
+    {
+      ...{ name: "vetted/try", image: shipped["try"], onto, to: `${world.server.host}/quarantine/try:${tag}` },
+      ...{ quarantine: `${world.server.host}/quarantine/try`, vetted: where("try"), tags: "1.0.0\nprod" },
+      ...{ source: "https://github.com/acme/shop", commit: "c".repeat(40) },
+    },
+  ]);
+  expect(world.server.requests.filter(({ method }) => method !== "GET" && method !== "HEAD")).toEqual([]);
+  const { out } = await runMain("fleet", "rebase", ...world.inForce);
+  expect(out).toContain("canaries, due: 1");
+  // Of one tag alone, and but for what is to be left.
+  const some = await planIn(0, { tags: ["prod"], leave: [where("shop")] });
+  expect(some.due[0]?.tags).toBe("prod");
+  expect(some.left).toMatchObject([{ image: shipped["shop"], problem: expect.stringContaining("to be left") }]);
+  expect((await planIn(0, { tags: ["staging"] })).rollouts).toEqual([]);
+});
+
+test("a wave goes past attest, both judges and promote; nothing else goes before that, and then not before the pause is over", async () => {
+  const ran = await plan("--run");
+  expect(ran.code).toBe(0);
+  const [{ image: rebased = "" } = {}] = ran.done ?? [];
+  expect(rebased).toContain(`${world.server.host}/quarantine/try@sha256:`);
+  // Begun, and not in vetted: the same again is the same digest, and no other begins, however late it is.
+  expect(await plan("--run")).toMatchObject({ code: 0, rollouts: [{ due: "canaries" }], done: [{ image: rebased }] });
+  expect((await planIn(1000)).due).toMatchObject([{ vetted: where("try") }]);
+
+  const unattested = await world.promote(next, rebased, "try", "1.0.0\nprod");
+  expect(tell(unattested).verdict).toBe("fail");
+  expect(tell(await world.attestRebased(next, rebased, shipped["try"] ?? ""))).toEqual(passed);
+  await world.judge(next, rebased);
+  const promoted = await world.promote(next, rebased, "try", "1.0.0\nprod");
+  expect(tell(promoted)).toEqual(passed);
+
+  const waiting = await plan("--run");
+  expect(waiting).toMatchObject({ code: 0, due: [], done: [], rollouts: [{ done: 1 }] });
+  expect(waiting.rollouts[0]?.until).toBeDefined();
+  expect(await planIn(2)).toMatchObject({ rollouts: [{ due: "wave 1" }], due: [{ image: shipped["cart"] }] });
+}, 60_000);
+
+describe("between the plan and its turn", () => {
+  const signal = new AbortController().signal;
+  const step = async (name: string, more: object = {}) => {
+    const [due] = (await planIn(2)).due.filter(({ vetted }) => vetted === where(name));
+    const image = parseReference(shipped[name] ?? "") as ReturnType<typeof parseReference> & { digest: Digest };
+    const onto = digestIn(world.versions[1]);
+    const to = due?.to ?? `${world.server.host}/quarantine/${name}:rebased`;
+    const asked = { image, onto, to, tags: ["1.0.0", "prod"], ...more };
+    return rebaseStep(world.client, readPolicy, asked, { now: new Date(), signal });
+  };
+
+  test("a tag that was moved keeps the image from it, beside its twin", async () => {
+    const { client } = world;
+    const repository = parseRepository(where("cart"));
+    const tagged = await client.fetchManifest({ ...repository, digest: digestIn(shipped["cart"]) });
+    const foreign = await client.pushManifest(
+      repository,
+      Buffer.concat([tagged.bytes, Buffer.from("\n")]),
+      tagged.mediaType,
+      "prod",
+    );
+    await expect(step("cart")).rejects.toMatchObject({ code: "tag-moved", message: expect.stringContaining(foreign) });
+    await client.pushManifest(repository, tagged.bytes, tagged.mediaType, "prod");
+    expect(await step("cart")).toContain("/quarantine/cart@sha256:");
+  });
+
+  test("what a run before has begun is next, and nothing new, as long as it is not in vetted", async () => {
+    expect(await planIn(1000)).toMatchObject({
+      rollouts: [{ due: "again", waves: [{ name: "again", images: [shipped["cart"]] }, { name: "wave 1" }] }],
+      due: [{ image: shipped["cart"] }],
+    });
+  });
+
+  test("a digest that is no version of the base, and an image that stands on none, are refused", async () => {
+    await expect(step("cart", { onto: digestOf("no version") })).rejects.toMatchObject({ code: "rebase-refused" });
+    await expect(step("cart", { to: `${where("cart")}:prod` })).rejects.toMatchObject({
+      code: "build-not-in-quarantine",
+    });
+    const base = parseReference(world.versions[1] ?? "");
+    await expect(step("cart", { image: base, tags: [] })).rejects.toMatchObject({ code: "rebase-refused" });
+  });
+
+  test("a withdrawn version stops all, and what stands on it is put on the one before", async () => {
+    const version = digestIn(world.versions[1]);
+    const told = ["--reason", "it leaks", "--owner", "security"];
+    const withdrawn = await runMain(
+      ...["withdraw", "--base", version, "--to", where("goldenpath-policy"), ...told],
+      ...["--key", world.keys.platform.file],
+    );
+    expect(withdrawn).toMatchObject({ code: 0, out: expect.stringContaining("1 images of 3 repositories stand on") });
+    await expect(step("cart", { onto: version })).rejects.toMatchObject({
+      code: "rebase-refused",
+      rule: "gate.withdrawn",
+    });
+    const after = await planIn(1000);
+    expect(after.rollouts).toMatchObject([{ target: { digest: digestIn(world.versions[0]) }, done: 2 }]);
+    expect(after.due.map(({ vetted }) => vetted)).toEqual([where("try")]);
+  });
+});

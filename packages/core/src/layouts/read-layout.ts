@@ -165,6 +165,7 @@ export async function readAll(content: AsyncIterable<Uint8Array> | Uint8Array): 
   return Buffer.concat(chunks);
 }
 
-function blobPath(digest: Digest): string {
+/** Of a blob in a layout. */
+export function blobPath(digest: Digest): string {
   return `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
 }

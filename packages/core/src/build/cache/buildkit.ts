@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { parseJson, stringifyJson } from "@goldenpath/foundation/text/json";
-import { type Digest, digestAlgorithm, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestAlgorithm, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
   type Descriptor,
   type ImageManifest,
@@ -16,6 +16,8 @@ import { startRegistry } from "@goldenpath/registry-server/server";
 import { createRepositoryState, type RepositoryState, type Store } from "@goldenpath/registry-server/store";
 import { createDirectoryStore } from "@goldenpath/registry-server/store-directory";
 import { z } from "zod";
+import { blobPath } from "../../layouts/read-layout.ts";
+import { openStorage } from "../../layouts/storage.ts";
 import type { RoomService } from "../strategies/dockerfile/room.ts";
 import type { BuildCache, CacheParts, FoundCache } from "./cache.ts";
 import { makeCertificate } from "./certificate.ts";
@@ -30,38 +32,89 @@ const maxConfig = 1024 * 1024;
 /** RFC 6761: no name of anybody's. */
 const host = "cache.goldenpath.invalid";
 const repository = "cache";
-const tags = { found: "found", kept: "kept" } as const;
+const foundTag = "found";
 
-/** A registry for one build, whose BuildKit reads of what was found what it needs and no more, and leaves what is new. */
-export interface CacheRegistry {
-  service: RoomService;
+/** What one build's BuildKit has of caches. */
+export interface BuildKitCache {
+  /** Where it reads what was found; undefined where nothing was. */
+  service: RoomService | undefined;
   /** Of buildctl. */
   args: readonly string[];
   /** Why something of what was found could not be had, with which BuildKit then fails; undefined as long as all could. */
   readonly failure: unknown;
-  /** What BuildKit left; undefined where it left nothing. */
+  /** What BuildKit left, when nothing writes there any more; undefined where it left nothing. */
   gather(): Promise<CacheParts | undefined>;
+  close(): Promise<void>;
+}
+
+export interface CachePlaces {
+  /** A folder of ours. */
+  parent: string;
+  /** What BuildKit leaves: a folder that is made here, and may be there from an earlier try. */
+  kept: string;
+  /** Where on this machine a blob is already, by its digest. */
+  fileOf(digest: Digest): string | undefined;
+}
+
+/**
+ * BuildKit reads of what was found what it needs and no more, in a registry for it alone, and leaves what is new in a
+ * folder.
+ * @throws Error where what was found is no cache of BuildKit
+ */
+export async function openBuildKitCache(
+  { found, isKept }: Pick<BuildCache, "found" | "isKept">,
+  places: CachePlaces,
+): Promise<BuildKitCache> {
+  const registry = found === undefined ? undefined : await openRegistry(found, places);
+  if (isKept) await prepareKept(places.kept, registry?.before.manifest.layers ?? []);
+  return {
+    service: registry?.service,
+    args: [
+      ...(registry === undefined ? [] : [`--import-cache=${registry.source}`]),
+      ...(isKept ? [`--export-cache=type=local,dest=${places.kept},${keptForm}`] : []),
+    ],
+    get failure() {
+      return registry?.failure();
+    },
+    gather: async () => (isKept ? gather(places.kept, registry?.before) : undefined),
+    close: async () => registry?.close(),
+  };
+}
+
+/** What of compressing costs the least. An image that is made from it has its layers in its own form all the same. */
+const keptForm = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true,compression=zstd";
+
+/** A blob that has a file there is not written: what was found stays where it is, and is not fetched for this. */
+async function prepareKept(kept: string, known: readonly Descriptor[]): Promise<void> {
+  await rm(kept, { recursive: true, force: true });
+  for (const { digest } of known) {
+    const folder = join(kept, "blobs", digestAlgorithm(digest));
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, digestHex(digest)), "");
+  }
+  await mkdir(kept, { recursive: true });
+}
+
+interface FoundRegistry {
+  service: RoomService;
+  /** Of buildctl's `--import-cache`. */
+  source: string;
+  before: Before;
+  failure(): unknown;
   close(): Promise<void>;
 }
 
 /**
  * It has the found cache's blobs without their bytes: BuildKit takes most steps' results by their digests alone. Bytes
  * come from where they lie on this machine, or through the client, and BuildKit holds them to their digests as well.
- * @param parent a folder of ours, for what BuildKit leaves
- * @param fileOf where on this machine a blob is already, by its digest
- * @throws Error where what was found is no cache of BuildKit
  */
-export async function openCacheRegistry(
-  { found, isKept }: Pick<BuildCache, "found" | "isKept">,
-  { parent, fileOf }: { parent: string; fileOf(digest: Digest): string | undefined },
-): Promise<CacheRegistry> {
+async function openRegistry(found: FoundCache, { parent, fileOf }: CachePlaces): Promise<FoundRegistry> {
   const own = await createDirectoryStore(await mkdtemp(join(parent, "cache-")));
   const known = new Map<Digest, Descriptor>();
   const state = createRepositoryState();
-  const before = found === undefined ? undefined : await place(found, { own, known, state });
+  const before = await place(found, { own, known, state });
   let failure: unknown;
   async function* readFound(blob: Descriptor, start: number, end: number): AsyncGenerator<Uint8Array> {
-    if (found === undefined) throw new TypeError("without a cache nothing of it is known");
     try {
       yield* slice(await found.open(blob), start, end);
     } catch (error) {
@@ -78,11 +131,8 @@ export async function openCacheRegistry(
   const store: Store = {
     ...own,
     loadRepositories: () => Promise.resolve(new Map([[repository, state]])),
-    saveRepository: (_name, { tags: saved }) => {
-      const digest = saved.get(tags.kept);
-      if (digest !== undefined) state.tags.set(tags.kept, digest);
-      return Promise.resolve();
-    },
+    // Nothing is written to it.
+    saveRepository: () => Promise.resolve(),
     async openContent(digest, start, end) {
       const blob = known.get(digest as Digest);
       return blob === undefined ? own.openContent(digest, start, end) : openKnown(blob, start, end);
@@ -94,19 +144,11 @@ export async function openCacheRegistry(
   const tls = await makeCertificate(parent, host);
   const server = await startRegistry({ store, auth, record: false, tls });
   const port = Number(new URL(server.url).port);
-  const at = (tag: string): string => `type=registry,ref=${host}:${port}/${repository}:${tag}`;
-  // What of compressing costs the least. An image that is made from it has its layers in its own form all the same.
-  const form = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true,compression=zstd";
   return {
     service: { host, port, login, certificate: tls.cert, accept: (connection) => server.accept(connection) },
-    args: [
-      ...(found === undefined ? [] : [`--import-cache=${at(tags.found)}`]),
-      ...(isKept ? [`--export-cache=${at(tags.kept)},${form}`] : []),
-    ],
-    get failure() {
-      return failure;
-    },
-    gather: () => gather(state.tags.get(tags.kept), own, before),
+    source: `type=registry,ref=${host}:${port}/${repository}:${foundTag}`,
+    before,
+    failure: () => failure,
     close: () => server.close(),
   };
 }
@@ -135,32 +177,31 @@ async function place(
   const digest = digestOf(bytes);
   await own.writeContent(digest, bytes);
   state.manifests.set(digest, { mediaType: mediaTypes.ociManifest, size: bytes.byteLength });
-  state.tags.set(tags.found, digest);
+  state.tags.set(foundTag, digest);
   return { config, manifest };
 }
 
 /** What BuildKit left → an entry's parts. */
-async function gather(
-  digest: string | undefined,
-  own: Store,
-  before: Before | undefined,
-): Promise<CacheParts | undefined> {
-  if (digest === undefined) return undefined;
-  const read = async (wanted: string, maxBytes: number): Promise<Uint8Array> => {
-    const bytes = await own.readContent(wanted as Digest);
-    if (
-      bytes === undefined ||
-      bytes.byteLength > maxBytes ||
-      digestOf(bytes, digestAlgorithm(wanted as Digest)) !== wanted
-    )
-      throw new Error(`${wanted} is missing from what BuildKit left, or has other bytes`);
-    return bytes;
+async function gather(kept: string, before: Before | undefined): Promise<CacheParts | undefined> {
+  const storage = await openStorage(kept);
+  if ((await storage.sizeOf("index.json")) === undefined) return undefined;
+  const index = parseManifest(
+    await storage.read("index.json", maxManifestBytes),
+    mediaTypes.ociIndex,
+    "BuildKit's cache",
+  );
+  const root = index.kind === "index" ? index.manifest.manifests[0] : undefined;
+  if (root === undefined) return undefined;
+  const read = async ({ digest }: Descriptor, maxBytes: number): Promise<Uint8Array> => {
+    const bytes = await storage.read(blobPath(digest), maxBytes);
+    if (digestOf(bytes, digestAlgorithm(digest)) === digest) return bytes;
+    throw new Error(`${digest} is not what BuildKit left under this name`);
   };
-  const root = parseManifest(await read(digest, maxManifestBytes), mediaTypes.ociManifest, "BuildKit's cache");
-  if (root.kind !== "image" || root.manifest.config.mediaType !== configType)
+  const entry = parseManifest(await read(root, maxManifestBytes), mediaTypes.ociManifest, "BuildKit's cache");
+  if (entry.kind !== "image" || entry.manifest.config.mediaType !== configType)
     throw new Error("BuildKit's cache is not of the form that was asked for");
-  const { config, layers } = root.manifest;
-  const bytes = await read(config.digest, maxConfig);
+  const { config, layers } = entry.manifest;
+  const bytes = await read(config, maxConfig);
   // With all that was in it, also of what this build did not need.
   if (before !== undefined && !hasNew(bytes, before.config)) return repeat(before);
   const known = new Set(before?.manifest.layers.map((layer) => layer.digest));
@@ -168,7 +209,7 @@ async function gather(
     config: { mediaType: configType, bytes },
     layers: layers.map((descriptor) => ({
       descriptor,
-      open: known.has(descriptor.digest) ? undefined : () => stream(own, descriptor),
+      open: known.has(descriptor.digest) ? undefined : () => storage.stream(blobPath(descriptor.digest)),
     })),
   };
 }
@@ -190,11 +231,6 @@ function hasNew(after: Uint8Array, before: Uint8Array): boolean {
   };
   const known = new Set(stepsOf(before));
   return stepsOf(after).some((digest) => !known.has(digest));
-}
-
-async function* stream(own: Store, { digest, size }: Descriptor): AsyncGenerator<Uint8Array> {
-  const content = size === 0 ? undefined : await own.openContent(digest, 0, size);
-  if (content !== undefined) yield* content as AsyncIterable<Uint8Array>;
 }
 
 /** The bytes from `start` up to and without `end`. */

@@ -82,7 +82,7 @@ it("BuildKit may fetch what was judged and nothing else, the last rule that fits
 });
 
 describe("why a build left no cache", () => {
-  const exporting = ["#5 exporting cache to registry", "#5 writing layer sha256:d76e done"];
+  const exporting = ["#5 exporting cache to client directory", "#5 writing layer sha256:d76e done"];
 
   it.each([
     [

@@ -55,7 +55,9 @@ export function explainFailure({ exitCode, lines, file }: Failure): UserError | 
 /** Why BuildKit left no cache, by what it said; undefined where there was nothing to leave. */
 export function explainNoCache(lines: readonly string[]): string | undefined {
   if (lines.some((line) => /^#\d+ skipping cache export for empty result/.test(line))) return undefined;
-  const step = /^#(\d+) /.exec(lines.findLast((line) => /^#\d+ exporting cache to registry/.test(line)) ?? "")?.[1];
+  const step = /^#(\d+) /.exec(
+    lines.findLast((line) => /^#\d+ exporting cache to client directory/.test(line)) ?? "",
+  )?.[1];
   const start = `#${step} ERROR: `;
   return lines.findLast((line) => line.startsWith(start))?.slice(start.length) ?? "BuildKit does not say why";
 }

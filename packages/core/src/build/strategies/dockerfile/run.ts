@@ -11,7 +11,7 @@ import { pushBuiltLayout } from "../../../layouts/push-built.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
-import { type CacheRegistry, openCacheRegistry } from "../../cache/buildkit.ts";
+import { type BuildKitCache, openBuildKitCache } from "../../cache/buildkit.ts";
 import type { CachedImage, CacheParts } from "../../cache/cache.ts";
 import { selectPlatform } from "../../images.ts";
 import { copySource } from "../../source.ts";
@@ -33,7 +33,7 @@ import { fetchImages, type Prepared, type Resolved, resolveImages } from "./prep
 import { createRedactor } from "./redact.ts";
 import { digestGiven, digestImages, repeatImage } from "./repeat.ts";
 import { handArguments, openRoom, prepareRoom, type RoomResult, type RoomSite, systemPath } from "./room.ts";
-import { buildScript } from "./scripts.ts";
+import { buildScript, keptFolder } from "./scripts.ts";
 
 type Job = BuildJob<DockerfilePlan>;
 
@@ -178,7 +178,7 @@ interface Run extends Told {
 
 /** A BuildKit that waits for what it has to build. */
 interface Builder {
-  caching: CacheRegistry | undefined;
+  caching: BuildKitCache | undefined;
   /** What it left of a cache; undefined where there was nothing to leave. @throws Error where it could not */
   gather(): Promise<CacheParts | undefined>;
   /** @throws what `explainFailure` makes of an exit code, and as `buildInRoom` */
@@ -207,11 +207,12 @@ async function runCached(
   return runCached(run, { prepared, site, builder: await startBuilder(run, Promise.resolve(site)) });
 }
 
-async function openCaching(run: Run): Promise<CacheRegistry | undefined> {
+async function openCaching(run: Run): Promise<BuildKitCache | undefined> {
   const { cache } = run.job;
   if (cache === undefined) return undefined;
+  const { control, handover } = run.workspace;
   const fileOf = (digest: Digest): string | undefined => run.fileOf(digest);
-  const open = () => openCacheRegistry(cache, { parent: run.workspace.control, fileOf });
+  const open = () => openBuildKitCache(cache, { parent: control, kept: join(handover, keptFolder), fileOf });
   return open().catch((error: unknown) => {
     cache.giveUp(error);
     return open().catch(() => undefined);

@@ -1,3 +1,6 @@
+/** In the folder with all that is written: what a builder leaves for later builds. */
+export const keptFolder = "kept";
+
 /**
  * Makes the users and the view of a BuildKit of one build: it runs as root (or as the root of a user namespace), in a
  * mount namespace of its own, and takes BuildKit to a user namespace whose numbers are nobody's on this machine. POSIX
@@ -52,7 +55,9 @@ wait "$child" || code=$?
 while kill -0 "$child" 2>/dev/null; do wait "$child" || code=$?; done
 # The kernel has ended what was in there, and nothing of it writes to the result any more.
 chown -h "$owner" "$work"
-chown -R -h "$owner" "$work/image"
+for each in image ${keptFolder}; do
+  [ ! -e "$work/$each" ] || chown -R -h "$owner" "$work/$each"
+done
 # Where whoever started it was killed, nobody reads it.
 trap '' PIPE
 echo "$done $code" || :

@@ -6,13 +6,13 @@ import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestAlgorithm } from "@goldenpath/registry-client/oci/digest";
 import { ociLayerType } from "@goldenpath/registry-client/oci/layer-types";
-import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
+import { isRunnable, type Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Reference, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ChildFacts } from "@goldenpath/registry-client/subject";
 import { labelImage } from "./label.ts";
 import { packLayers } from "./pack-layers.ts";
 import { readDockerArchive } from "./read-docker-archive.ts";
-import { type ReadyImage, readLayout } from "./read-layout.ts";
+import { findRoot, type ReadyImage, readLayout } from "./read-layout.ts";
 import { type BaseLayer, putBaseLayers } from "./stand-in.ts";
 import { type LayoutLimits, openStorage, type Storage } from "./storage.ts";
 
@@ -41,9 +41,18 @@ export interface PushOptions {
   compress?: boolean;
   /** What the build says that it left, where it says so. */
   expected?: Digest | undefined;
+  /** The build is still at work, and has written the image already. */
+  early?: EarlyImage | undefined;
   /** For its config, besides those that the build gave it. */
   labels?: Readonly<Record<string, string>>;
   limits?: LayoutLimits;
+}
+
+/** An index whose images are whole in the layout, which does not name it yet. */
+export interface EarlyImage {
+  root: Digest;
+  /** When the layout is whole, and nobody writes there any more. Nothing has a name before; where it fails, so does the push. */
+  whole: Promise<unknown>;
 }
 
 /**
@@ -55,10 +64,31 @@ export interface PushOptions {
  *   PolicyViolation of the rule `base.approved`
  */
 export async function pushBuiltLayout(path: string, options: PushOptions): Promise<Digest> {
+  return (await pushBuiltImage(path, options)).digest;
+}
+
+export interface PushedImage {
+  /** Of the image or index. */
+  digest: Digest;
+  /** What runs of an index; the image itself. */
+  children: Digest[];
+}
+
+/** As {@link pushBuiltLayout}. */
+export async function pushBuiltImage(path: string, options: PushOptions): Promise<PushedImage> {
   const ofBase = new Set(baseLayers(options).map(({ descriptor }) => descriptor.digest));
   return withStorage(path, options, async (storage) => {
-    const left = await readLayout(storage, (digest) => ofBase.has(digest));
-    return options.compress === true ? withWork(options, (work) => push(left, options, work)) : push(left, options);
+    const { early } = options;
+    const left = await readLayout(storage, (digest) => ofBase.has(digest), early?.root);
+    const whole = async (): Promise<void> => {
+      if (early === undefined) return;
+      await early.whole;
+      const { digest } = await findRoot(storage);
+      if (digest !== early.root) throw differs(early.root, digest);
+    };
+    return options.compress === true
+      ? withWork(options, (work) => push(left, { ...options, whole, work }))
+      : push(left, { ...options, whole });
   });
 }
 
@@ -68,16 +98,19 @@ export async function pushBuiltLayout(path: string, options: PushOptions): Promi
  * @throws as {@link pushBuiltLayout}
  */
 export async function pushDockerArchive(path: string, options: PushOptions): Promise<Digest> {
-  return withStorage(path, options, (storage) =>
-    withWork(options, async (work) => push(await readDockerArchive(storage, baseLayers(options), work), options)),
+  const pushed = await withStorage(path, options, (storage) =>
+    withWork(options, async (work) =>
+      push(await readDockerArchive(storage, baseLayers(options), work), { ...options, whole: () => Promise.resolve() }),
+    ),
   );
+  return pushed.digest;
 }
 
 async function withStorage(
   path: string,
   { limits }: PushOptions,
-  use: (storage: Storage) => Promise<Digest>,
-): Promise<Digest> {
+  use: (storage: Storage) => Promise<PushedImage>,
+): Promise<PushedImage> {
   const storage = await openStorage(path, limits);
   try {
     return await use(storage);
@@ -87,7 +120,7 @@ async function withStorage(
 }
 
 /** @param use gets a folder for what is compressed, which is pushed from there */
-async function withWork({ context }: PushOptions, use: (work: string) => Promise<Digest>): Promise<Digest> {
+async function withWork({ context }: PushOptions, use: (work: string) => Promise<PushedImage>): Promise<PushedImage> {
   const work = await mkdtemp(join(context.temporaryDirectory, "compressed-"));
   try {
     return await use(work);
@@ -142,9 +175,20 @@ function namesOf({ digest }: Manifest, tags: PushOptions["tags"]): (string | und
   return names.length > 0 && digestAlgorithm(digest) === "sha256" ? names : [digest, ...names];
 }
 
-/** @param work where layers are to be compressed */
-async function push(left: ReadyImage, options: PushOptions, work?: string): Promise<Digest> {
-  const { repository, tags, client, context, base, expected } = options;
+function listChildren(root: Manifest): Digest[] {
+  if (root.kind === "image") return [root.digest];
+  return root.manifest.manifests.filter((entry) => isRunnable(entry)).map(({ digest }) => digest);
+}
+
+interface Pushing extends PushOptions {
+  /** Awaited before anything has a name. */
+  whole(): Promise<void>;
+  /** Where layers are to be compressed. */
+  work?: string;
+}
+
+async function push(left: ReadyImage, options: Pushing): Promise<PushedImage> {
+  const { repository, tags, client, context, base, expected, work } = options;
   requireBase(left, options);
   const found = left.manifests.at(-1)?.digest;
   if (found !== undefined && expected !== undefined && expected !== found) throw differs(expected, found);
@@ -166,9 +210,10 @@ async function push(left: ReadyImage, options: PushOptions, work?: string): Prom
     await mapConcurrently(concurrency, manifests.slice(0, -1), ({ bytes, mediaType, digest }) =>
       client.pushManifest(repository, bytes, mediaType, digest),
     );
+    await options.whole();
     for (const name of namesOf(root, tags)) await client.pushManifest(repository, root.bytes, root.mediaType, name);
     task.done();
-    return root.digest;
+    return { digest: root.digest, children: listChildren(root) };
   } catch (error) {
     task.failed();
     throw error;

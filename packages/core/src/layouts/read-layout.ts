@@ -40,11 +40,16 @@ const maxLayers = 2_000;
  * has there, each manifest, config and layer there with the size that it is said to have and of a type that an image
  * has. Manifests and configs are held to their digests here; layers when they are pushed.
  * @param isThere what needs not be in the layout, since it is fetched from elsewhere: the base's layers
+ * @param named the image, where it is whole before the layout's index names it: an index of images
  * @throws InfrastructureError `built-image-invalid`, `manifest-invalid`, `config-invalid`
  */
-export async function readLayout(storage: Storage, isThere: (digest: Digest) => boolean): Promise<ReadyImage> {
+export async function readLayout(
+  storage: Storage,
+  isThere: (digest: Digest) => boolean,
+  named?: Digest,
+): Promise<ReadyImage> {
   const reading: Reading = { storage, isThere, blobs: new Map(), configs: [], bytes: 0 };
-  const root = await readManifest(reading, await findRoot(storage));
+  const root = await readManifest(reading, named === undefined ? await findRoot(storage) : await find(storage, named));
   const children: Manifest[] = [];
   if (root.kind === "image") await collectImage(reading, root);
   else {
@@ -72,7 +77,14 @@ function invalid({ storage }: Pick<Reading, "storage">, why: string, cause?: unk
   return invalidImage(storage.where, why, cause);
 }
 
-async function findRoot(storage: Storage): Promise<Descriptor> {
+async function find(storage: Storage, digest: Digest): Promise<Descriptor> {
+  const size = await storage.sizeOf(blobPath(digest));
+  if (size === undefined) throw invalid({ storage }, `it has no ${digest}`);
+  return { mediaType: mediaTypes.ociIndex, digest, size };
+}
+
+/** What the layout's index names. @throws InfrastructureError `built-image-invalid` */
+export async function findRoot(storage: Storage): Promise<Descriptor> {
   const { imageLayoutVersion } = (await readJson(storage, "oci-layout")) as { imageLayoutVersion?: unknown };
   if (imageLayoutVersion !== "1.0.0") throw invalid({ storage }, "its oci-layout is not of version 1.0.0");
   const bytes = await storage.read("index.json", maxManifestBytes);

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, lstat, open } from "node:fs/promises";
+import { type FileHandle, lstat, open, readlink, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
 import { MalformedLayer } from "../layers/bytes.ts";
@@ -40,15 +40,16 @@ export function invalidImage(where: string, why: string, cause?: unknown): Infra
 }
 
 /**
- * Opens a folder, or a tar archive without compression. Nothing in it is followed anywhere: a link is no file, and
- * whatever wrote here is gone (the sandbox ends with all that is in it), so what was looked at is what is read.
+ * Opens a folder, or a tar archive without compression. Nothing in it is followed anywhere: a link is no file. What is
+ * read is held to what was opened, since whatever wrote a folder may still be at work there; an archive's writer is
+ * gone (the sandbox ends with all that is in it).
  * @throws InfrastructureError `built-image-invalid`
  */
 export async function openStorage(path: string, limits: LayoutLimits = layoutLimits): Promise<Storage> {
   const stats = await lstat(path).catch((error: unknown) => {
     throw invalidImage(path, describeError(error), error);
   });
-  if (stats.isDirectory()) return openFolder(path, limits);
+  if (stats.isDirectory()) return openFolder(await realpath(path), limits);
   if (!stats.isFile()) throw invalidImage(path, "it is neither a folder nor a file");
   if (stats.size > limits.bytes) throw invalidImage(path, `it has ${stats.size} bytes, more than ${limits.bytes}`);
   return openArchive(path, limits);
@@ -78,7 +79,9 @@ function openFolder(root: string, limits: LayoutLimits): Storage {
     if (found === undefined) throw invalidImage(root, `it has no ${path}`);
     total += found.size;
     if (total > limits.bytes) throw invalidImage(root, `its files have more than ${limits.bytes} bytes`);
-    return { file: await open(found.full, constants.O_RDONLY | constants.O_NOFOLLOW), size: found.size };
+    const file = await openFound(found.full);
+    if (file === undefined) throw invalidImage(root, `${path} is not what it was`);
+    return { file, size: found.size };
   };
   return {
     where: root,
@@ -101,6 +104,22 @@ function openFolder(root: string, limits: LayoutLimits): Storage {
     },
     close: () => Promise.resolve(),
   };
+}
+
+/** Undefined where it is another file than the one of this path without links: somebody changed what leads there. */
+async function openFound(path: string): Promise<FileHandle | undefined> {
+  // What waits for a writer is not waited for.
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stats = await file.stat();
+    const isThere = process.platform !== "linux" || (await readlink(`/proc/self/fd/${file.fd}`)) === path;
+    if (isThere && stats.isFile() && stats.nlink === 1) return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await file.close();
+  return undefined;
 }
 
 interface Part {

@@ -6,20 +6,19 @@ import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { quoteLine } from "@goldenpath/foundation/text/log";
 import { type Digest, digestAlgorithm, digestHex } from "@goldenpath/registry-client/oci/digest";
-import { fetchImageFacts } from "@goldenpath/registry-client/subject";
-import { pushBuiltLayout } from "../../../layouts/push-built.ts";
+import { type EarlyImage, type PushedImage, pushBuiltImage } from "../../../layouts/push-built.ts";
 import type { FoundTool } from "../../../tools/find.ts";
 import { withPrivateTools } from "../../../tools/private.ts";
 import { describeTool } from "../../../tools/run-tool.ts";
 import { type BuildKitCache, openBuildKitCache } from "../../cache/buildkit.ts";
 import type { CachedImage, CacheParts } from "../../cache/cache.ts";
-import { selectPlatform } from "../../images.ts";
 import { copySource } from "../../source.ts";
 import { closeWorkspace, openWorkspace, type Workspace } from "../../workspace.ts";
 import type { DockerfilePlan } from "../dockerfile.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { checkArguments } from "./arguments.ts";
 import { explainFailure, explainNoCache } from "./explain.ts";
+import { watchExport } from "./exported.ts";
 import { type DockerfileText, findDockerfile } from "./find-file.ts";
 import {
   authorityFile,
@@ -57,15 +56,16 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   try {
     const copying = copyApplication(job, text, workspace);
+    const resolving = resolveImages(job, text);
     const ready = prepareRoom({ workspace, context }, tools.then(listPrograms));
     // Whoever waits for them is told.
-    for (const each of [copying, ready]) each.catch(() => undefined);
+    for (const each of [copying, resolving, ready]) each.catch(() => undefined);
     try {
-      const run: Run = { job, text, workspace, copying, fileOf: () => undefined };
+      const run: Run = { job, text, workspace, copying, resolving, fileOf: () => undefined };
       return (await repeatBuild(run)) ?? (await buildAnew(run, ready, tools));
     } finally {
       // Whatever is done beside it: nothing is on its way into the folder any more when that is removed.
-      await Promise.allSettled([copying, ready]);
+      await Promise.allSettled([copying, resolving, ready]);
     }
   } finally {
     await closeWorkspace(workspace, ports);
@@ -82,16 +82,16 @@ async function copyApplication(job: Job, text: DockerfileText, { app }: Workspac
 
 /** Where this writer has built the very same before, and the image is there; undefined where it has to be built. */
 async function repeatBuild(run: Run): Promise<Built | undefined> {
-  const { job, text } = run;
+  const { job } = run;
   const { plan, cache } = job;
   const before = cache?.found?.image;
   if (cache === undefined || before === undefined || before.given !== (await run.copying)) return undefined;
-  run.resolved = await resolveImages(job, text);
-  if (before.images !== digestImages(run.resolved)) return undefined;
-  const digest = await repeatImage(job, before, run.resolved);
+  const resolved = await run.resolving;
+  if (before.images !== digestImages(resolved)) return undefined;
+  const digest = await repeatImage(job, before, resolved);
   if (digest === undefined) return undefined;
   await cache.keepFound();
-  const { images, remarks } = run.resolved;
+  const { images, remarks } = resolved;
   const notes = [
     "buildEnvironment: container",
     "nothing ran: it is the image of an earlier build of this ref, of the same files, Dockerfile, images and arguments",
@@ -106,47 +106,69 @@ async function buildAnew(run: Run, ready: Promise<RoomSite>, tools: Promise<Foun
   starting.catch(() => undefined);
   let builder: Builder | undefined;
   try {
-    const resolved = run.resolved ?? (await resolveImages(job, run.text));
-    const prepared = await fetchImages(job, resolved, workspace);
+    const prepared = await fetchImages(job, await run.resolving, workspace);
     run.fileOf = prepared.fileOf;
     const given = await copying;
     builder = await starting;
-    const ended = await runCached(run, { prepared, builder, site: await ready });
+    const building = runCached(run, { prepared, builder, site: await ready });
+    const pushing = startPush(run, { prepared, building, first: builder });
+    const ended = await building.catch(async (error: unknown) => {
+      await pushing.catch(() => undefined);
+      throw error;
+    });
     builder = ended.builder;
-    const digest = await pushAndKeep(run, { prepared, given, ...ended });
+    const digest = await keepBeside(run, { prepared, given, builder, pushing });
     return { digest, tools: (await tools).map(describeTool), notes: describe(job, prepared, ended.result) };
   } finally {
     await (builder ?? (await starting.catch(() => undefined)))?.stop();
   }
 }
 
-/** The image, and beside it what of the build is kept for later ones, which names the image last. */
-async function pushAndKeep(
+/** The image, as soon as it is written: what else the builder still does (its cache) goes on beside it. */
+async function startPush(
+  { job }: Run,
+  { prepared, building, first }: { prepared: Prepared; building: Promise<BuildEnd>; first: Builder },
+): Promise<PushedImage> {
+  const { client, context, to } = job;
+  const base = prepared.images.find(({ use }) => use === "base");
+  const pushFrom = (layout: string, early?: EarlyImage): Promise<PushedImage> =>
+    pushBuiltImage(layout, {
+      ...to,
+      ...{ client, context, early, compress: true },
+      ...(base === undefined ? {} : { base: { repository: base.resolved, image: base.child } }),
+    });
+  const ended = building.then(() => undefined);
+  const root = await Promise.race([first.exported(), ended]);
+  if (root === undefined) return pushFrom((await building).result.layout);
+  // Where it had to be built once more, what the first one wrote is nothing.
+  const isFirst = building.then(({ builder }) => builder === first);
+  const whole = isFirst.then((is) => (is ? undefined : Promise.reject(new Error("it is built once more"))));
+  whole.catch(() => undefined);
+  const early = pushFrom(first.layout, { root, whole });
+  early.catch(() => undefined);
+  const isTaken = await isFirst.catch(() => false);
+  // Nothing of what is not taken is at work any more.
+  if (!isTaken) await early.catch(() => undefined);
+  return (await isFirst) ? early : pushFrom((await building).result.layout);
+}
+
+/** What of the build is kept for later ones, while the image is pushed, which it names at last. */
+async function keepBeside(
   { job }: Run,
   {
     prepared,
     given,
     builder,
-    result,
-  }: { prepared: Prepared; given: string | undefined; builder: Builder; result: RoomResult },
+    pushing,
+  }: { prepared: Prepared; given: string | undefined; builder: Builder; pushing: Promise<PushedImage> },
 ): Promise<Digest> {
-  const { cache, client, context, to, platform } = job;
-  const base = prepared.images.find(({ use }) => use === "base");
-  const pushing = pushBuiltLayout(result.layout, {
-    ...to,
-    client,
-    context,
-    compress: true,
-    ...(base === undefined ? {} : { base: { repository: base.resolved, image: base.child } }),
-  });
-  const naming = pushing.then(async (digest): Promise<CachedImage | undefined> => {
-    if (given === undefined) return undefined;
-    const facts = await fetchImageFacts(client, { ...to.repository, digest });
-    const { digest: child } = selectPlatform(facts, platform, "the built image");
+  const { cache } = job;
+  const naming = pushing.then(({ digest, children: [child, ...others] }): CachedImage | undefined => {
+    if (given === undefined || child === undefined || others.length > 0) return undefined;
     return { digest, child, given, images: digestImages(prepared) };
   });
   naming.catch(() => undefined);
-  const [digest] = await settleAll(
+  const [{ digest }] = await settleAll(
     pushing,
     cache?.keep(() => builder.gather(), naming),
   );
@@ -170,14 +192,18 @@ function listPrograms([buildkitd, buildctl]: FoundTool[]): Record<string, string
 interface Run extends Told {
   /** What {@link copyApplication} gives. */
   copying: Promise<string | undefined>;
-  /** As soon as it is known. */
-  resolved?: Resolved;
+  /** What the build may use: to repeat one and to make one, it has to be known. */
+  resolving: Promise<Resolved>;
   /** Where a blob is on this machine, as soon as there is one. */
   fileOf: Prepared["fileOf"];
 }
 
 /** A BuildKit that waits for what it has to build. */
 interface Builder {
+  /** Where it writes the image. */
+  layout: string;
+  /** The image that is whole there, before the builder is done; never, where it is not told before. */
+  exported(): Promise<Digest>;
   caching: BuildKitCache | undefined;
   /** What it left of a cache; undefined where there was nothing to leave. @throws Error where it could not */
   gather(): Promise<CacheParts | undefined>;
@@ -187,6 +213,11 @@ interface Builder {
   stop(): Promise<void>;
 }
 
+interface BuildEnd {
+  result: RoomResult;
+  builder: Builder;
+}
+
 /**
  * With a cache, which is read while the build runs: where something of it can't be had after all, once more without.
  * @throws as {@link Builder.build}
@@ -194,7 +225,7 @@ interface Builder {
 async function runCached(
   run: Run,
   { prepared, builder, site }: { prepared: Prepared; builder: Builder; site: RoomSite },
-): Promise<{ result: RoomResult; builder: Builder }> {
+): Promise<BuildEnd> {
   const { cache } = run.job;
   const { caching } = builder;
   try {
@@ -249,9 +280,10 @@ async function writeInputs({ text, workspace }: Run, prepared: Prepared): Promis
 }
 
 /** Into the log, and the last of it for messages. */
-function keepOutput({ ports }: Job["context"], hide: (line: string) => string) {
+function keepOutput({ ports }: Job["context"], hide: (line: string) => string, see: (line: string) => void) {
   const lines: string[] = [];
   const onLine = (line: string): void => {
+    see(line);
     const shown = quoteLine(hide(line));
     ports.log.info(shown);
     lines.push(shown.slice(2));
@@ -264,7 +296,8 @@ async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder
   const { job, text, workspace } = run;
   const { options, source, context } = job;
   const secrets = new Map([...options.secrets].map(([id, { value }]) => [id, value]));
-  const output = keepOutput(context, createRedactor([...secrets.values()]));
+  const exporting = watchExport();
+  const output = keepOutput(context, createRedactor([...secrets.values()]), exporting.onLine);
   // Whoever waits for it is told.
   ready.catch(() => undefined);
   const caching = await openCaching(run);
@@ -294,6 +327,8 @@ async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder
   let isDone = false;
   return {
     caching,
+    layout: folders.result,
+    exported: () => exporting.written(folders.result, ended),
     async gather() {
       if (caching === undefined) return undefined;
       const parts = await caching.gather();

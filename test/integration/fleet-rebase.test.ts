@@ -1,3 +1,4 @@
+import { keptTag } from "@goldenpath/core/base/kept-tag";
 import { planFleetRollout, rebaseStep } from "@goldenpath/core/fleet/rollout/execute";
 import { describeRollout } from "@goldenpath/core/fleet/rollout/facts";
 import { loadPolicy } from "@goldenpath/core/policy/load";
@@ -150,6 +151,11 @@ test("a wave goes past attest, both judges and promote; nothing else goes before
   const promoted = await world.promote(next, rebased, "try", "1.0.0\nprod");
   expect(tell(promoted)).toEqual(passed);
 
+  // The old image has to be found as long as the new one is there, and no tag of its own would be left.
+  const [old, repository] = [digestIn(shipped["try"]), parseRepository(where("try"))];
+  expect((await world.client.readTag(repository, "prod")).digest).toBe(digestIn(rebased));
+  expect((await world.client.readTag(repository, keptTag("prod", old))).digest).toBe(old);
+
   const waiting = await plan("--run");
   expect(waiting).toMatchObject({ code: 0, due: [], done: [], rollouts: [{ done: 1 }] });
   expect(waiting.rollouts[0]?.until).toBeDefined();
@@ -197,6 +203,20 @@ describe("between the plan and its turn", () => {
     const base = parseReference(world.versions[1] ?? "");
     await expect(step("cart", { image: base, tags: [] })).rejects.toMatchObject({ code: "rebase-refused" });
   });
+
+  test("a later build that was promoted keeps its tag from what was rebased from an earlier one, and no other tag", async () => {
+    const rebased = await step("shop");
+    expect(tell(await world.attestRebased(next, rebased, shipped["shop"] ?? ""))).toEqual(passed);
+    await world.judge(next, rebased);
+    const later = await world.ship(next, "shop", { version: "2", tags: "prod" });
+    const refused = await world.promote(next, rebased, "shop", "1.0.0\nprod");
+    expect(tell(refused)).toEqual({ verdict: "fail", rules: ["promote.tag-moves-back"] });
+    const repository = parseRepository(where("shop"));
+    expect((await world.client.readTag(repository, "prod")).digest).toBe(digestIn(later));
+    expect(tell(await world.promote(next, rebased, "shop", "1.0.0"))).toEqual(passed);
+    // And a later build goes over what was rebased.
+    expect(tell(await world.promote(next, later.replace("/vetted/", "/quarantine/"), "shop", "1.0.0"))).toEqual(passed);
+  }, 60_000);
 
   test("a withdrawn version stops all, and what stands on it is put on the one before", async () => {
     const version = digestIn(world.versions[1]);

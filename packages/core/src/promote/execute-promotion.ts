@@ -13,7 +13,7 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Attachment } from "../signing/attach.ts";
 import type { Signer, VerifiedStatement } from "../signing/types.ts";
 import type { SummaryApproval } from "../signing/verification-summary.ts";
-import { type ExecutionCounts, executeCopy, executeTags, noCounts } from "./execute.ts";
+import { type ExecutionCounts, executeCopy, executeTags, keepAncestors, noCounts } from "./execute.ts";
 import type { LeftBehind, PromotionPlan } from "./facts.ts";
 import { addState } from "./failures.ts";
 import { type GatheredPromotion, gatherPromotion } from "./gather.ts";
@@ -23,7 +23,7 @@ import { removeStagingTags } from "./server-side/clean-up.ts";
 import type { ServerSidePlan } from "./server-side/products/product.ts";
 import { runServerSide } from "./server-side/run.ts";
 import { stateGate } from "./statement.ts";
-import type { TagRollback } from "./tag-order.ts";
+import type { TagRollback } from "./tag-rollbacks.ts";
 
 export interface PromotionRequest {
   image: Reference;
@@ -72,6 +72,8 @@ export interface DecidedPromotion {
   product: ServerSidePlan | undefined;
   /** That were allowed. */
   rollbacks: readonly TagRollback[];
+  /** What the image was rebased from: it has to stay, and no registry keeps for long what has no tag. */
+  ancestors: readonly Digest[];
 }
 
 /** What a promotion does its work with. */
@@ -98,7 +100,7 @@ export async function executePromotion(
   tools: PromotionTools,
   signer: Signer,
 ): Promise<PromotionOutcome> {
-  const { request, gathered, plan, product, rollbacks } = decided;
+  const { request, gathered, plan, product, rollbacks, ancestors } = decided;
   const { client, context } = tools;
   const { to, environmentName, policy } = request;
   const done: Done = { counts: { ...noCounts }, leftBehind: new Map() };
@@ -125,6 +127,7 @@ export async function executePromotion(
       `the image and its evidence are in ${plan.to}; the promotion is not signed, and no tag was set`,
     );
   });
+  notes.push(...(await keepAncestors(client, plan, ancestors)));
   await executeTags(client, plan, image);
   if (product !== undefined) {
     const own = plan.manifests

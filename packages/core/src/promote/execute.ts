@@ -7,6 +7,7 @@ import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
+import { keptTag } from "../base/kept-tag.ts";
 import { isAboutContent } from "../signing/content-errors.ts";
 import { mergeAttestationTag } from "../signing/write-cosign-tag.ts";
 import type { LeftBehind, PromotionPlan } from "./facts.ts";
@@ -188,6 +189,32 @@ async function assertStillThere(client: Pick<RegistryClient, "resolve">, plan: P
     code: "image-not-found",
     wayOut: "See who deleted it, and why; then build it again, or promote another.",
   });
+}
+
+/**
+ * Gives each image that tags leave for what was rebased from it a tag of its own, before they do: the gate looks at it
+ * again as long as the rebased one is there. The same again sets none.
+ * @returns a sentence for each
+ */
+export async function keepAncestors(
+  client: RegistryClient,
+  plan: PromotionPlan,
+  ancestors: readonly Digest[],
+): Promise<string[]> {
+  const to = parseRepository(plan.to);
+  const left = plan.tags.flatMap(({ tag, from, action }) =>
+    action === "move" && from !== undefined && ancestors.includes(from) ? [[from, tag] as const] : [],
+  );
+  const notes: string[] = [];
+  // Of several tags that leave it the last one gives its name.
+  for (const [digest, tag] of new Map(left)) {
+    const own = keptTag(tag, digest);
+    const seen = await client.readTag(to, own);
+    if (seen.digest === digest) continue;
+    await client.setTag(to, own, await client.fetchManifest({ ...to, digest }), undefined, seen);
+    notes.push(`${digest}, which it was rebased from, is kept as ${own}`);
+  }
+  return notes;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import {
   formatRepository,
   isSameRepository,
@@ -8,7 +9,6 @@ import {
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
-import { readBuilds } from "../gate/binding.ts";
 import { findEnvironment } from "../gate/find-environment.ts";
 import { type GateOutcome, runGate } from "../gate/verify.ts";
 import { isPointerRepository, pointerName } from "../policy/pointer.ts";
@@ -20,12 +20,14 @@ import { describeWorkflow } from "../signing/workflow-identity.ts";
 import { executePromotion, type PromotionOutcome, type PromotionRequest } from "./execute-promotion.ts";
 import type { PromotionPlan } from "./facts.ts";
 import { type GatheredPromotion, gatherPromotion } from "./gather.ts";
+import { readAge, unknownAge } from "./image-age.ts";
 import { confirmInForce } from "./in-force.ts";
 import { planPromotion } from "./plan.ts";
 import { readWhereMoved } from "./server-side/moved-source.ts";
 import { planServerSide } from "./server-side/plan.ts";
 import { findProduct } from "./server-side/products/find.ts";
-import { findRollbacks, judgeLabels, judgeRollbacks, readTagHolders, type TagRollback } from "./tag-order.ts";
+import { judgeLabels } from "./tag-order.ts";
+import { findRollbacks, judgeRollbacks, readTagHolders, type TagRollback } from "./tag-rollbacks.ts";
 
 export interface PromotionPreparation {
   gate: GateOutcome;
@@ -70,7 +72,7 @@ export async function preparePromotion(
   if (violations.some(isCounted)) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
   const gathered = await gatherPromotion(client, source, gate, to, request.tags, { referrers: environment.referrers });
-  const rollbacks = await lookForRollbacks(client, request, gate, gathered, context.now());
+  const { rollbacks, ancestors } = await lookForRollbacks(client, request, gate, gathered, context.now());
   if (rollbacks.length > 0 && request.allowTagRollback !== true)
     return { gate, violations: judgeRollbacks(rollbacks, to) };
   const product =
@@ -89,7 +91,7 @@ export async function preparePromotion(
       async execute(signer) {
         assertPromoter(signer, environment, policy);
         return executePromotion(
-          { request, gate, gathered, plan, product, rollbacks },
+          { request, gate, gathered, plan, product, rollbacks, ancestors },
           { client, source, context },
           signer,
         );
@@ -98,30 +100,30 @@ export async function preparePromotion(
   };
 }
 
-/** The tags that would move back. What it takes to know is counted among what the plan has read. */
+/**
+ * The tags that would move back, and what the image was rebased from. What it takes to know is counted among what the
+ * plan has read.
+ */
 async function lookForRollbacks(
   client: RegistryClient,
   { to, environmentName, policy: loaded }: PromotionRequest,
   gate: GateOutcome,
   { facts }: GatheredPromotion,
   now: Date,
-): Promise<TagRollback[]> {
+): Promise<{ rollbacks: TagRollback[]; ancestors: readonly Digest[] }> {
   const moving = new Set(
     facts.tags.flatMap(({ current }) => (current === undefined || current === facts.digest ? [] : [current])),
   );
-  if (moving.size === 0) return [];
+  if (moving.size === 0) return { rollbacks: [], ancestors: [] };
   const { policy } = loaded;
   const environment = findEnvironment(loaded, environmentName);
   const { held, lists, contents } = await readTagHolders(client, to, [...moving], policy, environment, now);
   facts.reads.lists += lists;
   facts.reads.contents += contents;
   const evidence = gate.evidence.get(facts.digest);
-  return findRollbacks(
-    facts.tags,
-    facts.digest,
-    held,
-    evidence === undefined ? [] : readBuilds(policy, environment, evidence),
-  );
+  const { lineage } = gate.facts;
+  const age = evidence === undefined ? unknownAge : readAge({ policy, environment, evidence, lineage, isHeld: false });
+  return { rollbacks: findRollbacks(facts.tags, facts.digest, held, age), ancestors: age.ancestors };
 }
 
 function judgeDestination(environment: PolicyEnvironment, environmentName: string, to: Repository): Violation[] {

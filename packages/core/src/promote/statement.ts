@@ -18,7 +18,7 @@ import {
   type VerificationSummary,
 } from "../signing/verification-summary.ts";
 import { stageVerifierId } from "../stages.ts";
-import type { TagRollback } from "./tag-order.ts";
+import type { TagRollback } from "./tag-rollbacks.ts";
 
 type Deferred = readonly { rule: string; from: string }[];
 

@@ -1,16 +1,11 @@
-import { mapConcurrently } from "@goldenpath/foundation/concurrency";
-import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { readBuilds } from "../gate/binding.ts";
 import type { Policy, PolicyEnvironment } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
-import { collectEvidence } from "../signing/collect.ts";
 import { isMislabelled } from "../signing/judge-signed.ts";
-import { predicateAnnotation, predicateTypes } from "../signing/predicates.ts";
+import { predicateAnnotation } from "../signing/predicates.ts";
 import type { Provenance } from "../signing/provenance.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
-import type { TagFacts } from "./facts.ts";
 
 /** What is known of when an image was built: all that builders have signed about it. */
 export type BuildFacts = readonly Pick<Provenance, "sourceRepository" | "run" | "finishedOn">[];
@@ -40,44 +35,6 @@ function lastRun(builds: BuildFacts): { id: number; attempt: number } {
   return last;
 }
 
-/** A tag that moves to what was built before, or nobody knows when. */
-export interface TagRollback {
-  tag: string;
-  from: Digest;
-  reason: "earlier" | "unknown";
-}
-
-/** `held`: what is known of the images that tags point at now. */
-export function findRollbacks(
-  tags: readonly TagFacts[],
-  digest: Digest,
-  held: ReadonlyMap<Digest, BuildFacts>,
-  next: BuildFacts,
-): TagRollback[] {
-  return tags.flatMap(({ tag, current }) => {
-    if (current === undefined || current === digest) return [];
-    const order = orderBuilds(held.get(current) ?? [], next);
-    return order === "later" ? [] : [{ tag, from: current, reason: order }];
-  });
-}
-
-export function judgeRollbacks(rollbacks: readonly TagRollback[], to: Repository): Violation[] {
-  return rollbacks.map(({ tag, from, reason }) => ({
-    rule: "promote.tag-moves-back",
-    thing: `${formatRepository(to)}:${tag}`,
-    problem:
-      reason === "earlier"
-        ? `the tag is at ${from}, which was built by a later run than this image`
-        : `the tag is at ${from}, and it can't be told which of the two was built later (no signed provenance, or of another repository)`,
-    wayOut:
-      "Promote what was built last; or, to go back on purpose, set allow-tag-rollback: the promotion's statement says so.",
-  }));
-}
-
-/** Provenances about one image that are read; where there are more, its age is unknown. */
-const maxProvenances = 20;
-const concurrency = 4;
-
 /**
  * What builders have signed about an image that a tag is at. What is out of its signer's time tells as well: it makes the
  * image newer and never older, and without it a signer's end would let the tag back to what an earlier run built.
@@ -86,44 +43,13 @@ export function readHeld(
   policy: Policy,
   environment: PolicyEnvironment,
   { statements, lapsed }: Pick<CollectedEvidence, "statements" | "lapsed">,
-): BuildFacts {
+): Provenance[] {
   return readBuilds(policy, environment, { statements: [...statements, ...lapsed] });
 }
 
 /**
- * What is known of the images that tags point at and that would move, by their signed provenance at the destination;
- * and how many requests that took. What the list says of each referrer's predicate tells which are worth reading:
- * {@link judgeLabels} lets none in that says something else than it holds.
- */
-export async function readTagHolders(
-  client: RegistryClient,
-  to: Repository,
-  moving: readonly Digest[],
-  policy: Policy,
-  environment: PolicyEnvironment,
-  now: Date,
-): Promise<{ held: Map<Digest, BuildFacts>; lists: number; contents: number }> {
-  let contents = 0;
-  const read = await mapConcurrently(concurrency, moving, async (digest): Promise<[Digest, BuildFacts]> => {
-    const listed = await client.listReferrers(to, digest);
-    const annotated = listed.filter(
-      ({ annotations }) =>
-        (annotations?.[predicateAnnotation] ?? predicateTypes.provenance) === predicateTypes.provenance,
-    );
-    if (annotated.length > maxProvenances) return [digest, []];
-    contents += 2 * annotated.length;
-    // What is below one of them is asked for as ever.
-    const listReferrers: RegistryClient["listReferrers"] = async (repository, subject) =>
-      subject === digest ? annotated : client.listReferrers(repository, subject);
-    const evidence = await collectEvidence({ ...client, listReferrers }, to, digest, policy.signers, { now });
-    return [digest, readHeld(policy, environment, evidence)];
-  });
-  return { held: new Map(read), lists: moving.length, contents };
-}
-
-/**
  * Evidence whose referrer says that it holds another kind of statement than it does is not carried on: whoever reads
- * the list at the destination, as {@link readTagHolders} does, would pass over it. An honest referrer beside it, with
+ * the list at the destination, as `readTagHolders` does, would pass over it. An honest referrer beside it, with
  * the same bundle, is taken in its place.
  */
 export function judgeLabels(evidence: ReadonlyMap<Digest, CollectedEvidence>): Violation[] {

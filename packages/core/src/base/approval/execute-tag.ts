@@ -1,8 +1,9 @@
 import { InfrastructureError, PolicyViolation } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
+import { keptTag } from "../kept-tag.ts";
 import { chooseNewest } from "./choose-newest.ts";
 import { type BasesPolicy, gatherVersions, listSigned, type SignedImages } from "./gather.ts";
 
@@ -111,7 +112,7 @@ async function keepVersion(
   for (const tag of await client.listTags(repository)) {
     if (tag !== left.tag && (await client.readTag(repository, tag)).digest === left.digest) return undefined;
   }
-  const own = `${left.tag}-${digestHex(left.digest).slice(0, 12)}`;
+  const own = keptTag(left.tag, left.digest);
   await client.setTag(repository, own, await client.fetchManifest({ ...repository, digest: left.digest }), undefined);
   return own;
 }

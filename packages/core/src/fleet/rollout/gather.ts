@@ -1,5 +1,4 @@
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import { digestHex } from "@goldenpath/registry-client/oci/digest";
 import {
   formatRepository,
   isWithin,
@@ -8,6 +7,7 @@ import {
 } from "@goldenpath/registry-client/oci/reference";
 import { rememberBases } from "../../base/gather-standings.ts";
 import { platformOf } from "../../base/identify.ts";
+import { isKeptTag, shortHex } from "../../base/kept-tag.ts";
 import { type ChosenBases, chooseBases } from "../../base/rebase/choose.ts";
 import { rebase } from "../../build/strategies/rebase.ts";
 import { findEnvironment } from "../../gate/find-environment.ts";
@@ -73,7 +73,7 @@ async function describeImage(
 ): Promise<RolloutImage | LeftImage | undefined> {
   const { repository, digest, source } = facts;
   const left = (problem: string): LeftImage => ({ image: nameImage(facts), problem });
-  const own = facts.tags.filter((tag) => !isKept(tag, facts));
+  const own = facts.tags.filter((tag) => !isKeptTag(tag, digest));
   const tags = around.tags.length === 0 ? own : own.filter((tag) => around.tags.includes(tag));
   // Another version of an application, or one that was left there for those that were rebased from it.
   if (tags.length === 0) return undefined;
@@ -103,27 +103,15 @@ async function describeImage(
   };
 }
 
-type Named = Pick<RolloutImage, "repository" | "digest">;
-
-/** Digits of a digest that tags have. */
-const digits = 12;
-const shortHex = ({ digest }: Pick<Named, "digest">): string => digestHex(digest).slice(0, digits);
-
-/** The tag under which an image stays once its own went on to what was rebased from it: no registry lists it without. */
-export function keptTag(tag: string, image: Pick<Named, "digest">): string {
-  // A tag has 128 characters at most.
-  return `${tag.slice(0, 100)}-${shortHex(image)}`;
-}
-
-function isKept(tag: string, image: Named): boolean {
-  return tag.endsWith(`-${shortHex(image)}`);
-}
-
 /** Below quarantine by the name that it has below what its environment promotes to. */
-function placeRebased(image: Named, target: RolloutTarget, { from, to, quarantine = from[0] ?? "" }: Around) {
+function placeRebased(
+  image: Pick<RolloutImage, "repository" | "digest">,
+  target: RolloutTarget,
+  { from, to, quarantine = from[0] ?? "" }: Around,
+) {
   const full = formatRepository(image.repository);
   const prefix = to.find((each) => isWithin(image.repository, each)) ?? "";
   const below = full.slice(prefix.length).replace(/^\//, "") || image.repository.name.split("/").at(-1);
-  const tag = `rebased-${shortHex(image)}-${shortHex(target)}`;
+  const tag = `rebased-${shortHex(image.digest)}-${shortHex(target.digest)}`;
   return { repository: parseRepository(`${quarantine}/${below}`, "quarantine"), tag };
 }

@@ -37,8 +37,21 @@ export function findRing({ repository }: Pick<AdoptRow, "repository">, rings: Ri
   return at === -1 ? undefined : at + 1;
 }
 
-/** As GitHub has names: in any case of their letters. */
+/**
+ * As GitHub has names: in any case of their letters. Each part between two `*` is taken where it comes first, so that
+ * a name is read once: as a regular expression, each `*` more would multiply the time.
+ */
 function isNamed(repository: string, name: string): boolean {
-  const parts = name.split("*").map((part) => part.replaceAll(/[.\\+?^$()[\]{}|]/g, "\\$&"));
-  return new RegExp(`^${parts.join("[^/]*")}$`, "i").test(repository);
+  const text = repository.toLowerCase();
+  const [first = "", ...parts] = name.toLowerCase().split("*");
+  const last = parts.pop();
+  if (last === undefined) return text === first;
+  if (!text.startsWith(first)) return false;
+  let at = first.length;
+  for (const part of parts) {
+    const found = text.indexOf(part, at);
+    if (found === -1) return false;
+    at = found + part.length;
+  }
+  return text.length - last.length >= at && text.endsWith(last);
 }

@@ -96,7 +96,7 @@ describe("a policy's signer of the guest's kind is refused", () => {
     [
       "with the key of another",
       () => [world.detachedKeys.second.ed25519, world.detachedKeys.base.ed25519],
-      "signers.second.ed25519: is the key of 'base' as well; each signer has a key of its own",
+      "signers.second.ed25519: is the key of 'base' as well; each signer has one of its own",
     ],
     [
       "where it says which policy is in force",

@@ -218,7 +218,7 @@ function checkSigners({ signers, sigstore, trustStores }: Policy): Inconsistency
     const { field, what, text: identity } = schemeOf(signer).identify(signer);
     const other = known.get(identity);
     if (other !== undefined) {
-      const message = `is the ${what} of '${other}' as well; each signer has a ${what} of its own`;
+      const message = `is the ${what} of '${other}' as well; each signer has one of its own`;
       found.push({ path: ["signers", name, field], message });
     }
     known.set(identity, name);

@@ -163,7 +163,7 @@ describe("a policy that is refused, with the place and the reason", () => {
       "DQgAF",
       "DQgAE",
       "|",
-      "signers.promote.publicKey: is the key of 'build' as well; each signer has a key of its own",
+      "signers.promote.publicKey: is the key of 'build' as well; each signer has one of its own",
     ],
     [
       "an environment that base is to come from",

@@ -86,5 +86,5 @@ test("one key is not taken for two signers, whatever their kinds", () => {
     .replace("  promote:\n    publicKey", "  promote:\n    kind: twin\n    publicKey");
   expect(text).toContain("kind: twin");
   const parse = () => parsePolicy(new TextEncoder().encode(text), "policy.yaml");
-  expect(parse).toThrow("signers.promote.publicKey: is the key of 'build' as well; each signer has a key of its own");
+  expect(parse).toThrow("signers.promote.publicKey: is the key of 'build' as well; each signer has one of its own");
 });

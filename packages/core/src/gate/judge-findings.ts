@@ -58,7 +58,7 @@ export function judgeSignedFindings(scope: StageScope, scans: readonly VerifiedS
 function judgeClosed(findings: readonly ToldFinding[], scope: StageScope): Problem[] {
   const { policy } = scope.facts;
   const signers: readonly string[] = policy.policy.scan.vex?.signers ?? [];
-  const withdrawn = policy.inForce === undefined ? [] : listWithdrawn(policy.inForce);
+  const withdrawn = listWithdrawn(policy.inForce);
   const objections = findings.flatMap(({ vex }) => {
     if (vex === undefined) return [];
     if (!signers.includes(vex.by)) return [`'${vex.by}', whose VEX the policy does not take`];

@@ -30,7 +30,7 @@ export function judgeWithdrawals(
   { policy, image, evidence }: WithdrawalFacts,
   read: (signed: VerifiedStatement) => Told["bases"] = readBases,
 ): Violation[] {
-  const withdrawn = policy.inForce === undefined ? [] : listWithdrawn(policy.inForce);
+  const withdrawn = listWithdrawn(policy.inForce);
   if (withdrawn.length === 0) return [];
   return [...new Set([image.digest, ...image.children])].flatMap((digest) => {
     // What is out of its signer's time proves nothing for the image, and still tells what it stands on.

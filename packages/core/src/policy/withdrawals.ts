@@ -43,8 +43,14 @@ export function describeWithdrawn(thing: WithdrawnThing): string {
     : `${thing.kind} ${thing.digest}`;
 }
 
-export function listWithdrawn({ withdrawals = [] }: Pick<PolicyPointer, "withdrawals">): Withdrawal[] {
+/** Where no pointer says which policy is in force, nothing is withdrawn. */
+export function listWithdrawn({ withdrawals = [] }: Pick<PolicyPointer, "withdrawals"> = {}): Withdrawal[] {
   return withdrawals.filter(({ lifted }) => lifted === undefined);
+}
+
+/** What withdraws an image or a base of this digest, as which of the two it was ever meant. */
+export function findWithdrawn({ inForce }: Pick<LoadedPolicy, "inForce">, digest: Digest): Withdrawal | undefined {
+  return listWithdrawn(inForce).find(({ thing }) => thing.kind !== "signer" && thing.digest === digest);
 }
 
 export interface WithdrawalRequest {

@@ -9,7 +9,7 @@ import type { Builder } from "../../build/strategies/strategy.ts";
 import { lookAtTag } from "../../evidence/gather-record.ts";
 import type { ApprovalRules } from "../../policy/approval-section.ts";
 import type { LoadedPolicy, Policy, PolicyBase } from "../../policy/schema.ts";
-import { listWithdrawn } from "../../policy/withdrawals.ts";
+import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { isRunnableContent } from "../../promote/runnable.ts";
 import { collectEvidence } from "../../signing/collect.ts";
 import { isAboutContent } from "../../signing/content-errors.ts";
@@ -132,14 +132,12 @@ export async function gatherVersions(
       return signer === undefined ? [] : [[name, signer]];
     }),
   );
-  const withdrawn = loaded.inForce === undefined ? [] : listWithdrawn(loaded.inForce);
   const gathered = await mapConcurrently(concurrency, [...new Set(digests)], async (digest) => {
     const children = await listChildren(client, repository, digest);
     if (children === undefined) return [];
     const evidence = await collectEvidence(client, repository, digest, approvers, { now });
-    const told = withdrawn.find(({ thing }) => thing.kind !== "signer" && thing.digest === digest);
     const found = chooseApproval({
-      ...{ digest, children, evidence, now, withdrawn: told },
+      ...{ digest, children, evidence, now, withdrawn: findWithdrawn(loaded, digest) },
       approvers: base.approval.signers,
     });
     return [{ digest, found }];

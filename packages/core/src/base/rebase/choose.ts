@@ -1,7 +1,7 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform, type ImageConfig } from "@goldenpath/registry-client/oci/manifest";
 import type { LoadedPolicy } from "../../policy/schema.ts";
-import { listWithdrawn } from "../../policy/withdrawals.ts";
+import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { isHeld } from "../decide.ts";
 import { type ApprovedBase, identifyBase, isSamePlatform, platformOf } from "../identify.ts";
 import type { RebaseRefusal } from "./judge.ts";
@@ -11,12 +11,6 @@ export type ChosenBases = { old: ApprovedBase; next: ApprovedBase } | { refused:
 interface ChooseOptions {
   onto?: Digest | undefined;
   now: Date;
-}
-
-/** Whether the policy in force has withdrawn an image or a base of this digest. */
-export function isWithdrawn({ inForce }: Pick<LoadedPolicy, "inForce">, digest: Digest): boolean {
-  const withdrawn = inForce === undefined ? [] : listWithdrawn(inForce);
-  return withdrawn.some(({ thing }) => thing.kind !== "signer" && thing.digest === digest);
 }
 
 /** What the image stands on, and what it is to stand on: a version of the same base that still counts. */
@@ -37,7 +31,7 @@ export function chooseBases(
     return { refused: { problem: `its first layers are those of more than one base: ${names}`, wayOut: catalogue } };
   }
   const counts = (base: ApprovedBase): boolean =>
-    isHeld(base, now) && !isWithdrawn(loaded, base.digest) && !isWithdrawn(loaded, base.child);
+    isHeld(base, now) && [base.digest, base.child].every((digest) => findWithdrawn(loaded, digest) === undefined);
   const versions = approved.filter(
     (base) => base.name === old.name && base.image === old.image && isSamePlatform(base.platform, platform),
   );

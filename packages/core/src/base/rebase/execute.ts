@@ -13,10 +13,11 @@ import { type PlannedTarget, planTarget } from "../../build/plan-target.ts";
 import type { LayerContents } from "../../layers/contents.ts";
 import { buildTrees } from "../../layers/read.ts";
 import type { LoadedPolicy } from "../../policy/schema.ts";
+import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { gatherPolicyBases } from "../approval/gather.ts";
 import { readChildLayers } from "../gather.ts";
 import { type ApprovedBase, platformOf } from "../identify.ts";
-import { chooseBases, isWithdrawn } from "./choose.ts";
+import { chooseBases } from "./choose.ts";
 import { copyImage, pushImage, type RenderedImage, renderImage, renderIndex, setTag } from "./execute-push.ts";
 import { judgeRebase, type RebaseRefusal } from "./judge.ts";
 import { planRebase } from "./plan.ts";
@@ -80,7 +81,7 @@ export async function rebaseImage(
   const found = await readImageFacts(client, request.image, root);
   const from = formatReference({ ...found.reference, tag: undefined });
   const told: Rebased = { from, children: [], refused: [], remarks: [...target.remarks] };
-  if ([found.reference, ...found.children].some(({ digest }) => isWithdrawn(loaded, digest))) {
+  if ([found.reference, ...found.children].some(({ digest }) => findWithdrawn(loaded, digest) !== undefined)) {
     const wayOut = "Build it again from its source, without what it was withdrawn for.";
     return { ...told, refused: [{ problem: "the image was withdrawn", wayOut }] };
   }

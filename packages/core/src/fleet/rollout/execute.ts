@@ -10,11 +10,11 @@ import {
   type Reference,
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
-import { isWithdrawn } from "../../base/rebase/choose.ts";
 import { type Rebased, rebaseImage } from "../../base/rebase/execute.ts";
 import { kindOf } from "../../build/strategies/find.ts";
 import { defaultRollout, type RebaseBuilder, type Rollout as Rules, rebase } from "../../build/strategies/rebase.ts";
 import type { LoadedPolicy, Policy } from "../../policy/schema.ts";
+import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { nameImage } from "../facts.ts";
 import type { FleetSource } from "../gather-fleet.ts";
 import type { LeftImage, Rollout, RolloutImage, RolloutReport } from "./facts.ts";
@@ -152,7 +152,7 @@ export async function rebaseStep(
 ): Promise<string> {
   const policy = await readPolicy();
   const where = formatReference(image);
-  if (isWithdrawn(policy, onto)) {
+  if (findWithdrawn(policy, onto) !== undefined) {
     throw new PolicyViolation(`${onto} was withdrawn: ${where}, and whatever comes after it, stays as it is`, {
       code: "rebase-refused",
       rule: "gate.withdrawn",

@@ -1,3 +1,4 @@
+import { oncePer } from "@goldenpath/foundation/once-per";
 import { z } from "zod";
 import { deferViolation, type Enforcement, findOwnDay } from "../policy/enforcement.ts";
 import { settleViolation } from "../policy/exceptions.ts";
@@ -39,14 +40,18 @@ const documentSchema = z.looseObject({
   components: z.array(componentSchema).catch([]).default([]),
 });
 
+const componentsSchema = z.array(componentSchema);
+
 const listPackages = (components: readonly Component[]): Component[] =>
   flattenComponents(components).filter(({ type }) => type !== "file" && type !== "operating-system");
 
 /** The packages of a CycloneDX document; undefined where one of them can't be read. */
-export function readSbomPackages({ components = [] }: Record<string, unknown>): Component[] | undefined {
-  const parsed = z.array(componentSchema).safeParse(components);
-  return parsed.success ? listPackages(parsed.data) : undefined;
-}
+export const readSbomPackages = oncePer(
+  ({ components = [] }: Record<string, unknown>): readonly Component[] | undefined => {
+    const parsed = componentsSchema.safeParse(components);
+    return parsed.success ? listPackages(parsed.data) : undefined;
+  },
+);
 
 /** Its licences, each by the first of expression, SPDX ID and name that it has. */
 export function saidLicenses({ licenses }: Component): string[] {

@@ -1,3 +1,4 @@
+import { oncePer } from "@goldenpath/foundation/once-per";
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { z } from "zod";
@@ -92,13 +93,13 @@ export interface ToldScan {
 }
 
 /** The predicate of a scan → what it found; or why that can't be told, as of one of before findings were told so. */
-export function readToldScan(predicate: Record<string, unknown>): ToldScan | { problem: string } {
+export const readToldScan = oncePer((predicate: Record<string, unknown>): ToldScan | { problem: string } => {
   const parsed = signedSchema.safeParse(predicate);
   if (!parsed.success) return { problem: describeIssues(parsed.error) };
   const { metadata, scanner } = parsed.data;
   const { platforms, findings } = scanner.result.goldenpath;
   return { finishedOn: metadata.scanFinishedOn, databaseOf: scanner.db?.lastUpdate, platforms, findings };
-}
+});
 
 /** When a scan ended, as its predicate says; undefined where it does not. */
 export function readScanTime(predicate: Record<string, unknown>): Date | undefined {

@@ -1,3 +1,4 @@
+import { oncePer } from "@goldenpath/foundation/once-per";
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageId } from "@goldenpath/registry-client/oci/reference";
@@ -173,8 +174,12 @@ export interface Provenance extends JudgedBuild {
 }
 
 /** A provenance statement of one of our build types → what the gate decides on, or what is wrong with it. */
-export function readProvenance(statement: Statement): Provenance | { problem: string } {
-  const parsed = provenanceSchema.safeParse(statement.predicate);
+export function readProvenance({ predicate }: Pick<Statement, "predicate">): Provenance | { problem: string } {
+  return readPredicate(predicate);
+}
+
+const readPredicate = oncePer((predicate: Statement["predicate"]): Provenance | { problem: string } => {
+  const parsed = provenanceSchema.safeParse(predicate);
   if (!parsed.success) return { problem: describeIssues(parsed.error) };
   const { buildDefinition, runDetails } = parsed.data;
   const { source } = buildDefinition.externalParameters;
@@ -196,7 +201,7 @@ export function readProvenance(statement: Statement): Provenance | { problem: st
     policyDigest: buildDefinition.internalParameters.policy.digest,
     finishedOn: runDetails.metadata.finishedOn,
   };
-}
+});
 
 /** `https://github.com/acme/shop/actions/runs/123/attempts/1`, of the source repository itself. */
 function readRun(repository: string, invocationId: string | undefined): RunNumber | undefined {

@@ -1,3 +1,4 @@
+import { oncePer } from "@goldenpath/foundation/once-per";
 import { describeIssues } from "@goldenpath/foundation/text/json";
 import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
 import {
@@ -199,8 +200,14 @@ export function summaryVerifierId(statement: Pick<Statement, "predicateType" | "
 }
 
 /** A summary's predicate → what the gate decides on, or what is wrong with it. */
-export function readVerificationSummary(statement: Statement): VerificationSummary | { problem: string } {
-  const parsed = summarySchema.safeParse(statement.predicate);
+export function readVerificationSummary({
+  predicate,
+}: Pick<Statement, "predicate">): VerificationSummary | { problem: string } {
+  return readPredicate(predicate);
+}
+
+const readPredicate = oncePer((predicate: Statement["predicate"]): VerificationSummary | { problem: string } => {
+  const parsed = summarySchema.safeParse(predicate);
   if (!parsed.success) return { problem: describeIssues(parsed.error) };
   const {
     timeVerified,
@@ -232,4 +239,4 @@ export function readVerificationSummary(statement: Statement): VerificationSumma
     ...(extension.countsFrom === undefined ? {} : { countsFrom: extension.countsFrom }),
     ...(extension.environment === undefined ? {} : { environment: extension.environment }),
   };
-}
+});

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash } from "node:crypto";
 import { UserError } from "@goldenpath/foundation/errors";
 
 /** `algorithm:hex`, of a registered algorithm and of its length: the only digests that goldenpath accepts. */
@@ -30,7 +30,7 @@ export function digestHex(digest: Digest): string {
 }
 
 export function digestOf(bytes: Uint8Array | string, algorithm: "sha256" | "sha512" = "sha256"): Digest {
-  return `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}` as Digest;
+  return `${algorithm}:${hash(algorithm, bytes)}` as Digest;
 }
 
 /** Hashes a stream's chunks as they pass. */
@@ -38,10 +38,10 @@ export function createDigester(algorithm: "sha256" | "sha512" = "sha256"): {
   update(chunk: Uint8Array): void;
   digest(): Digest;
 } {
-  const hash: Hash = createHash(algorithm);
+  const hashing: Hash = createHash(algorithm);
   return {
-    update: (chunk) => void hash.update(chunk),
-    digest: () => `${algorithm}:${hash.digest("hex")}` as Digest,
+    update: (chunk) => void hashing.update(chunk),
+    digest: () => `${algorithm}:${hashing.digest("hex")}` as Digest,
   };
 }
 

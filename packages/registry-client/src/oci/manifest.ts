@@ -208,18 +208,18 @@ export function parseReferrersIndex(
     return "other";
   if (!Array.isArray(manifests)) return invalid("it has no list of manifests");
   if (manifests.length > maxEntries) return invalid(`it has more than ${maxEntries} entries`);
-  const good = manifests.filter(
-    (each) =>
-      !hasPrototypeKey(each) &&
-      findMisspelledField(each, descriptorFields) === undefined &&
-      descriptorSchema.safeParse(each).success,
-  );
+  const good = manifests.flatMap((each): Descriptor[] => {
+    if (hasPrototypeKey(each) || findMisspelledField(each, descriptorFields) !== undefined) return [];
+    const { data } = descriptorSchema.safeParse(each);
+    return data === undefined ? [] : [data];
+  });
   refuseMisspelled(rest, manifestFields, invalid);
-  const parsed = imageIndexSchema.safeParse({ schemaVersion: 2, ...rest, manifests: good });
+  // Each entry is read already, and there may be thousands.
+  const parsed = imageIndexSchema.safeParse({ schemaVersion: 2, ...rest, manifests: [] });
   if (!parsed.success) return invalid(describeIssues(parsed.error));
   if ("layers" in json || "config" in json) return invalid("it has the fields of an image and of an index");
   if (parsed.data.mediaType !== undefined && !indexMediaTypes.includes(parsed.data.mediaType)) return "other";
-  return { index: parsed.data, dropped: manifests.length - good.length };
+  return { index: { ...parsed.data, manifests: good }, dropped: manifests.length - good.length };
 }
 
 /** @throws InfrastructureError `config-invalid` */

@@ -1,9 +1,13 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gatherImpact } from "@goldenpath/core/policy/gather-impact";
+import { parsePolicy } from "@goldenpath/core/policy/parse";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/server";
 import {
   attachEvidence,
@@ -126,6 +130,25 @@ describe("goldenpath policy impact", () => {
     expect(twice).toEqual([]);
     // Of a whole image: its tag, its config, its list, and a manifest and a bundle for each of six statements.
     expect(asked.length).toBeLessThan(5 * 16 + 30);
+  });
+
+  test("each image is judged among all as it is alone, by a program that has seen no other", async () => {
+    const shorter = await change((text) =>
+      text.replaceAll("stage: scan, signers: [scan], maxAge: 7d", "stage: scan, signers: [scan], maxAge: 2d"),
+    );
+    const judge = async (reader: RegistryClient) => {
+      const load = async (uri: string) => {
+        const bytes = await readFile(uri);
+        return { policy: parsePolicy(bytes, uri), uri, digest: digestOf(bytes) };
+      };
+      const [before, after] = [await load(policy.file), await load(shorter)];
+      const asked = { environment: "production", repositories: [parseRepository(repository)], now };
+      return (await gatherImpact(reader, { before, after, ...asked })).images;
+    };
+    const now = new Date();
+    const together = await judge(client);
+    expect(new Set(together.map(({ outcome }) => outcome))).toEqual(new Set(["stays", "falls", "refused"]));
+    for (const each of together) expect(await judge({ ...client, listTags: async () => each.tags })).toEqual([each]);
   });
 
   test.each<[what: string, args: string[], says: string]>([

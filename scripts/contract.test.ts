@@ -5,6 +5,7 @@ import { verbLoaders } from "../packages/cli/src/commands/verbs.ts";
 import { stageRows } from "../packages/core/src/stages.ts";
 import { approveInputs } from "../packages/core/src/verbs/approve-base.ts";
 import { mirrorInputs } from "../packages/core/src/verbs/mirror-data.ts";
+import { rebaseInputs } from "../packages/core/src/verbs/rebase-images.ts";
 import type { Verb } from "../packages/core/src/verbs/verb.ts";
 import { listActions, readAction, refreshReadme } from "./docs.ts";
 
@@ -27,6 +28,7 @@ const apart: Readonly<Record<string, object>> = {
   "approve-base": {},
   "cache-pull-request": { post: "dist/index.js" },
   "mirror-data": {},
+  rebase: {},
 };
 const withVerb = listActions().filter((name) => !Object.hasOwn(apart, name));
 
@@ -37,6 +39,7 @@ test("each action has a verb, and each verb an action", () => {
 test.each([
   ["approve-base", approveInputs],
   ["mirror-data", mirrorInputs],
+  ["rebase", rebaseInputs],
 ])("%s takes what the command line does", (action, { shape }) => {
   const { inputs } = readAction(action);
   expect(Object.keys(inputs).sort()).toEqual(Object.keys(shape).sort());

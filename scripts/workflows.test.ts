@@ -66,22 +66,25 @@ describe("the path's workflows", () => {
     });
     const folder = join(copy, "server/.github/workflows");
     expect(readdirSync(folder)).toEqual([
+      "fleet-rebase.yml",
       "golden-base.yml",
       "golden-path-compact.yml",
       "golden-path-each-compact.yml",
       "golden-path-each.yml",
       "golden-path.yml",
       "mirror-data.yml",
+      "rebase-image.yml",
       "stage-base.yml",
       "stage-build.yml",
       "stage-judge.yml",
       "stage-promote.yml",
+      "stage-rebase.yml",
       "stage-scan.yml",
     ]);
     for (const name of readdirSync(folder)) {
       const text = readFileSync(join(folder, name), "utf8");
       expect(text).not.toMatch(/job\.workflow_|\$\/|cache-mode/);
-      if (["golden-path.yml", "golden-path-compact.yml"].includes(name)) continue;
+      if (["golden-path.yml", "golden-path-compact.yml", "rebase-image.yml"].includes(name)) continue;
       expect(text).toContain(
         `          repository: acme/goldenpath\n          ref: '${commit}'\n          path: .goldenpath\n`,
       );

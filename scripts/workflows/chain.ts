@@ -23,9 +23,11 @@ import { fileOf, promotePermissions, signingPermissions } from "./stage-jobs.ts"
 import { promote, stageRows } from "./stages.ts";
 
 /** The stages' workflows in their order, and which of them each waits for: the first gives the digest. */
-interface Chain {
+export interface Chain {
   rows: readonly StageRow[];
   needs: Partial<Record<SignerName, string | string[]>>;
+  /** What it gives a stage's input, before {@link handed}. */
+  handed?: Readonly<Record<string, string | boolean>>;
 }
 
 export const fullChain: Chain = {
@@ -125,18 +127,21 @@ export function chainJobs(chain: Chain, call: (file: string) => string): Record<
   return Object.fromEntries(chain.rows.map((row) => [row.name, callOf(row, chain, call)]));
 }
 
-function callOf({ name, inputs, logins }: StageRow, { rows, needs }: Chain, call: (file: string) => string): Mapping {
+function callOf({ name, inputs, logins }: StageRow, chain: Chain, call: (file: string) => string): Mapping {
+  const { rows, needs } = chain;
   const before = needs[name];
   const digest = expression(`needs.${rows[0]?.name}.outputs.digest`);
   const own: Readonly<Record<string, string>> = {
-    image: `${fromInput("quarantine")}@${digest}`,
+    // The first gives the digest that the others take.
+    image: name === rows[0]?.name ? fromInput("image") : `${fromInput("quarantine")}@${digest}`,
     "job-environment": fromInput(`${name}-job-environment`),
     "registry-identities":
       name === "promote"
         ? `${fromInput("quarantine-identities")}\n${fromInput("vetted-identities")}\n`
         : fromInput("quarantine-identities"),
   };
-  const given = (input: string): string => own[input] ?? handed[input] ?? fromInput(input);
+  const given = (input: string): string | boolean =>
+    own[input] ?? chain.handed?.[input] ?? handed[input] ?? fromInput(input);
   const secrets = [keyOf(name), passphraseOf(name), ...Object.keys(logins)];
   return {
     name,

@@ -124,7 +124,8 @@ export const passphraseOf = (stage: SignerName): string => `${keyOf(stage)}_PASS
 
 /** The environment of the job that signs for a stage. */
 export function jobEnvironment(stage: SignerName): Input {
-  const signed = stage === "judge" ? "stages build, base and scan" : `${stage} stage`;
+  const signed =
+    stage === "judge" ? "stages build, base and scan" : stage === "rebase" ? "rebase, as the build" : `${stage} stage`;
   const kept = stage === "promote" ? ", its passphrase, VETTED_USERNAME and VETTED_PASSWORD" : " and its passphrase";
   return {
     description: `GitHub environment of the job that signs for the ${signed}: its reviewers are asked, and it may keep ${keyOf(stage)}${kept}. Empty, none, and the caller's own secrets of those names are used.`,

@@ -21,7 +21,20 @@ import {
 import { keyOf, passphraseOf } from "./inputs.ts";
 import { judge } from "./judge-stage.ts";
 import { mirrorComment, mirrorFile, mirrorInputs, mirrorJobs, mirrorSecrets } from "./mirror-data.ts";
-import type { Inputs, Mapping, Output, Place, StageRow } from "./shape.ts";
+import {
+  fleetRebaseComment,
+  fleetRebaseFile,
+  fleetRebaseInputs,
+  fleetRebaseJobs,
+  rebaseImageComment,
+  rebaseImageFile,
+  rebaseImageInputs,
+  rebaseImageJobs,
+  rebaseImageOutputs,
+  rebaseSecrets,
+} from "./rebase-image.ts";
+import { rebase } from "./rebase-stage.ts";
+import type { Inputs, Mapping, Output, Place, SignerName, StageRow } from "./shape.ts";
 import { fileOf } from "./stage-jobs.ts";
 import { stageRows } from "./stages.ts";
 
@@ -76,6 +89,31 @@ export function renderWorkflows(place: Place): Record<string, string> {
       permissions: {},
       jobs: mirrorJobs(place),
     }),
+    [rebaseImageFile]: renderWorkflow(rebaseImageComment, {
+      name: "goldenpath rebase image",
+      on: {
+        workflow_call: {
+          inputs: declareInputs(rebaseImageInputs, place),
+          "#secrets": secretsComment,
+          secrets: declareSecrets(rebaseSecrets),
+          outputs: declareOutputs(rebaseImageOutputs),
+        },
+      },
+      permissions: {},
+      jobs: rebaseImageJobs(place),
+    }),
+    [fleetRebaseFile]: renderWorkflow(fleetRebaseComment, {
+      name: "goldenpath fleet rebase",
+      on: {
+        workflow_call: {
+          inputs: declareInputs(fleetRebaseInputs, place),
+          "#secrets": secretsComment,
+          secrets: declareSecrets(rebaseSecrets),
+        },
+      },
+      permissions: {},
+      jobs: fleetRebaseJobs(place),
+    }),
     [goldenBaseFile]: renderWorkflow(goldenBaseComment, {
       name: "goldenpath golden base",
       on: {
@@ -89,7 +127,7 @@ export function renderWorkflows(place: Place): Record<string, string> {
       permissions: {},
       jobs: goldenBaseJobs(place),
     }),
-    ...Object.fromEntries([...stageRows, judge].map((row) => [fileOf(row.name), renderStage(row, place)])),
+    ...Object.fromEntries([...stageRows, judge, rebase].map((row) => [fileOf(row.name), renderStage(row, place)])),
   };
 }
 
@@ -109,10 +147,12 @@ function renderCollection(collection: Collection, place: Place): string {
   });
 }
 
+const whoSigns = (name: SignerName): string =>
+  name === "judge" ? "what judges" : name === "rebase" ? "who attests rebases" : `the ${name} stage`;
+
 function renderStage(row: StageRow, place: Place): string {
   const secrets = {
-    [keyOf(row.name)]:
-      `The private key of ${row.name === "judge" ? "what judges" : `the ${row.name} stage`} (PEM, or as made by cosign).`,
+    [keyOf(row.name)]: `The private key of ${whoSigns(row.name)} (PEM, or as made by cosign).`,
     [passphraseOf(row.name)]: "The passphrase of that key, where it has one.",
     ...row.logins,
   };

@@ -21,8 +21,11 @@ export interface Output {
 
 export const stageNames = ["build", "base", "scan", "promote"] as const;
 export type StageName = (typeof stageNames)[number];
-/** Whoever has a workflow, and so an identity and a key, of its own: a stage, or what judges for the first three. */
-export type SignerName = StageName | "judge";
+/**
+ * Whoever has a workflow, and so an identity and a key, of its own: a stage, what judges for the first three, or what puts
+ * images on another version of their base.
+ */
+export type SignerName = StageName | "judge" | "rebase";
 
 /** One stage's workflow; what all of them have in common is added as it is rendered. */
 export interface StageRow {

@@ -34,7 +34,7 @@ const where = (name: string): string => `${world.server.host}/vetted/${name}`;
 const digestIn = (text: string | undefined): Digest => (text ?? "").split("@")[1] as Digest;
 
 interface Told {
-  due: { image: string; onto: string; to: string; vetted: string; tags: string; source: string }[];
+  due: { image: string; onto: string; quarantine: string; tag: string; vetted: string; tags: string }[];
   rollouts: {
     due?: string;
     until?: string;
@@ -120,7 +120,7 @@ test("the plan has the canaries first, says where each goes, and writes nothing"
   const tag = `rebased-${old.slice(7, 19)}-${onto.slice(7, 19)}`;
   expect(due).toEqual([
     {
-      ...{ name: "vetted/try", image: shipped["try"], onto, to: `${world.server.host}/quarantine/try:${tag}` },
+      ...{ name: "try", image: shipped["try"], onto, tag },
       ...{ quarantine: `${world.server.host}/quarantine/try`, vetted: where("try"), tags: "1.0.0\nprod" },
       ...{ source: "https://github.com/acme/shop", commit: "c".repeat(40) },
     },
@@ -168,7 +168,7 @@ describe("between the plan and its turn", () => {
     const [due] = (await planIn(2)).due.filter(({ vetted }) => vetted === where(name));
     const image = parseReference(shipped[name] ?? "") as ReturnType<typeof parseReference> & { digest: Digest };
     const onto = digestIn(world.versions[1]);
-    const to = due?.to ?? `${world.server.host}/quarantine/${name}:rebased`;
+    const to = due !== undefined ? `${due.quarantine}:${due.tag}` : `${world.server.host}/quarantine/${name}:rebased`;
     const asked = { image, onto, to, tags: ["1.0.0", "prod"], ...more };
     return rebaseStep(world.client, readPolicy, asked, { now: new Date(), signal });
   };

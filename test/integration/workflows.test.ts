@@ -41,8 +41,8 @@ const goldenpathJobs = files.flatMap(({ path, workflow }) =>
 const checkingOut = goldenpathJobs.filter(({ steps }) =>
   steps.some(({ uses, with: given }) => uses?.startsWith("./") || given?.["path"] === ".goldenpath"),
 );
-/** Jobs of the stages that sign. */
-const signing = ["attest", "base", "scan", "judge", "promote"];
+/** Jobs of the stages that sign, and the one that plans rebases, which may log in as itself. */
+const signing = ["attest", "base", "scan", "judge", "rebase", "promote", "plan"];
 
 /** What a release's jobs may do beyond reading the contents. */
 const releasePermissions: Readonly<Record<string, Record<string, Record<string, string>>>> = {
@@ -83,6 +83,9 @@ describe("every workflow", () => {
           `${folder}/mirror-data.yml`,
           `${folder}/golden-base.yml`,
           `${folder}/stage-judge.yml`,
+          `${folder}/stage-rebase.yml`,
+          `${folder}/rebase-image.yml`,
+          `${folder}/fleet-rebase.yml`,
           ...stages.map((stage) => `${folder}/stage-${stage}.yml`),
         ]),
         "examples/caller/.github/workflows/golden-path.yml",
@@ -91,6 +94,7 @@ describe("every workflow", () => {
         ofPolicy,
         "examples/organisation/.github/workflows/fleet.yml",
         "examples/organisation/.github/workflows/golden-base.yml",
+        "examples/organisation/.github/workflows/rebase.yml",
         "examples/pull-request/.github/workflows/pull-request.yml",
         commenting,
         ruled,
@@ -115,9 +119,11 @@ describe("every workflow", () => {
       expect(Object.keys(workflow.jobs)).toEqual(expect.arrayContaining(Object.keys(more)));
       for (const [name, job] of Object.entries(workflow.jobs)) {
         // Of a called workflow some jobs sign: which ones is held to by the tests of trust.
-        const signs = /golden-path(?:-compact)?\.yml|stage-\w+\.yml/.test(job.uses ?? "") || signing.includes(name);
-        const isOfPath = /golden-path|\/stage-/.test(path);
-        const promotes = name === "promote" || /golden-path/.test(job.uses ?? "");
+        const signs =
+          /golden-path(?:-compact)?\.yml|stage-\w+\.yml|(?:rebase-image|fleet-rebase)\.yml/.test(job.uses ?? "") ||
+          signing.includes(name);
+        const isOfPath = /golden-path|\/stage-|\/(?:rebase-image|fleet-rebase|rebase)\.yml$/.test(path);
+        const promotes = name === "promote" || /golden-path|rebase-image|fleet-rebase/.test(job.uses ?? "");
         const own = {
           ...(promotes && isOfPath ? { actions: "read" } : {}),
           contents: "read",

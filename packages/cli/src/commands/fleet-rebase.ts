@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { planFleetRollout, rebaseStep } from "@goldenpath/core/fleet/rollout/execute";
 import { describeRollout, listDue, type RolloutReport } from "@goldenpath/core/fleet/rollout/facts";
 import { renderRollout } from "@goldenpath/core/fleet/rollout/render";
+import { findOnlyEnvironment } from "@goldenpath/core/gate/find-environment";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { withClient } from "@goldenpath/core/verbs/open";
@@ -10,7 +11,7 @@ import { stringifyJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
-import { fleetOptions, invalid, openFleet } from "./fleet-options.ts";
+import { fleetOptions, openFleet } from "./fleet-options.ts";
 
 const options = {
   ...fleetOptions,
@@ -39,7 +40,7 @@ export async function runFleetRebase(args: readonly string[], output: Output): P
   const { context, policy, named, list } = await openFleet(values, positionals);
   const readPolicy = (): Promise<LoadedPolicy> => loadPolicy(values.policy ?? "", context, values["policy-signer"]);
   const { base, quarantine, tag: tags = [], leave = [] } = values;
-  const request = { environment: chooseEnvironment(values.environment, policy), base, quarantine, tags, leave };
+  const request = { environment: values.environment ?? findOnlyEnvironment(policy), base, quarantine, tags, leave };
   const { report, done } = await withClient(context, policy, async (client) => {
     const source = { client, policy, now: new Date(), areNamed: named.length > 0 };
     const planned = await planFleetRollout(source, await list(client), request, context.signal);
@@ -52,14 +53,6 @@ export async function runFleetRebase(args: readonly string[], output: Output): P
   if (report.failures.length > 0) return exitCodes.error;
   const isAgainst = done?.some(({ problem }) => problem !== undefined) === true;
   return isAgainst || report.rollouts.some(({ stopped }) => stopped !== undefined) ? exitCodes.fail : exitCodes.pass;
-}
-
-function chooseEnvironment(given: string | undefined, { policy }: LoadedPolicy): string {
-  const names = Object.keys(policy.environments);
-  const [only, ...others] = names;
-  if (given !== undefined) return given;
-  if (only !== undefined && others.length === 0) return only;
-  throw invalid(`rebase: expected --environment NAME, of ${names.join(", ") || "a policy that has one"}`);
 }
 
 /** One after the other: a layer is read as a whole. What is against one of them keeps the others from beginning. */

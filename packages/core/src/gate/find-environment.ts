@@ -14,3 +14,16 @@ export function findEnvironment(policy: LoadedPolicy, name: string): PolicyEnvir
     },
   );
 }
+
+/**
+ * The name of a policy's environment, where it has no other.
+ * @throws UserError `environment-unknown`
+ */
+export function findOnlyEnvironment({ policy }: LoadedPolicy): string {
+  const [only, ...others] = Object.keys(policy.environments);
+  if (only !== undefined && others.length === 0) return only;
+  throw new UserError(
+    `no environment is named, and policy '${policy.name}' has ${Object.keys(policy.environments).join(", ") || "none"}`,
+    { code: "environment-unknown", wayOut: "Name the one that is meant." },
+  );
+}

@@ -14,6 +14,8 @@ export interface RolloutTarget {
 
 /** An image of vetted that stands on a base of the policy, by its layers. */
 export interface RolloutImage {
+  /** Of its repository, below what its environment promotes to. */
+  name: string;
   repository: Repository;
   digest: Digest;
   /** Those that are to be at what is made of it. */
@@ -70,13 +72,13 @@ export interface RolloutReport {
 }
 
 /** One entry of a matrix: what becomes of one image, and where. */
-export function describeDue({ target, repository, digest, tags, quarantine, source }: RolloutImage) {
+export function describeDue({ name, target, repository, digest, tags, quarantine, source }: RolloutImage) {
   return {
-    name: repository.name,
+    name,
     image: nameImage({ repository, digest }),
     onto: target.digest,
-    to: formatReference({ ...quarantine.repository, tag: quarantine.tag }),
     quarantine: formatReference(quarantine.repository),
+    tag: quarantine.tag,
     vetted: formatReference(repository),
     tags: tags.join("\n"),
     source: source?.repository ?? "",

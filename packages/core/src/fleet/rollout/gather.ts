@@ -93,12 +93,13 @@ async function describeImage(
   if (promotions.length === 0)
     return left(`no promotion into '${around.environment}' counts, so it is not there rightly`);
   const target: RolloutTarget = { base, image, digest: onto };
-  const quarantine = placeRebased(facts, target, around);
+  const placed = placeRebased(facts, target, around);
+  const at = { ...placed.quarantine.repository, tag: placed.quarantine.tag };
   return {
-    ...{ repository, digest, tags, target, isBehind, quarantine },
+    ...{ repository, digest, tags, target, isBehind, ...placed },
     isRebased: facts.strategy === rebase.name,
     promotedAt: new Date(Math.max(...promotions.map(({ at }) => at.getTime()))),
-    isTried: isBehind && (await around.reader.resolve({ ...quarantine.repository, tag: quarantine.tag })) !== undefined,
+    isTried: isBehind && (await around.reader.resolve(at)) !== undefined,
     ...(source === undefined ? {} : { source }),
   };
 }
@@ -108,10 +109,10 @@ function placeRebased(
   image: Pick<RolloutImage, "repository" | "digest">,
   target: RolloutTarget,
   { from, to, quarantine = from[0] ?? "" }: Around,
-) {
+): Pick<RolloutImage, "name" | "quarantine"> {
   const full = formatRepository(image.repository);
   const prefix = to.find((each) => isWithin(image.repository, each)) ?? "";
-  const below = full.slice(prefix.length).replace(/^\//, "") || image.repository.name.split("/").at(-1);
+  const name = full.slice(prefix.length).replace(/^\//, "") || (full.split("/").at(-1) ?? "");
   const tag = `rebased-${shortHex(image.digest)}-${shortHex(target.digest)}`;
-  return { repository: parseRepository(`${quarantine}/${below}`, "quarantine"), tag };
+  return { name, quarantine: { repository: parseRepository(`${quarantine}/${name}`, "quarantine"), tag } };
 }

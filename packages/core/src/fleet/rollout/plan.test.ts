@@ -9,7 +9,7 @@ const rules = { canaries: ["registry.test/vetted/try"], wave: 2, pause: 86_400_0
 
 /** An image that is behind. */
 const image = (name: string, more: Partial<RolloutImage> = {}): RolloutImage => ({
-  repository: { registry: "registry.test", name: `vetted/${name}` },
+  ...{ name, repository: { registry: "registry.test", name: `vetted/${name}` } },
   digest: digestOf(name),
   tags: ["prod"],
   ...{ target, isBehind: true, isRebased: false, isTried: false, promotedAt: new Date("2026-01-01T00:00:00Z") },

@@ -1,0 +1,3 @@
+import { runRebase } from "@goldenpath/runner/rebase";
+
+await runRebase();

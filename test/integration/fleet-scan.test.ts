@@ -10,9 +10,9 @@ import { verifyVerb } from "@goldenpath/core/verbs/verify";
 import { silentPorts } from "@goldenpath/foundation/ports";
 import type { TestImage } from "@goldenpath/testing/chain";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { makeKevDatabase } from "../support/changed-database.ts";
 import { runMain } from "../support/cli.ts";
 import { addAll, type FleetWorld, openFleetWorld } from "../support/fleet-world.ts";
-import { makeKevDatabase } from "../support/kev-database.ts";
 import { useTools } from "../support/tools.ts";
 
 // All that was promoted, scanned again by real syft and grype: what is signed, and from when on it counts. What owners are

@@ -1,10 +1,14 @@
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import type { Sbom } from "@goldenpath/core/scan/catalog";
+import type { DatabasePlace } from "@goldenpath/core/scan/database";
+import { scanTogether } from "@goldenpath/core/scan/scan-together";
 import { grype } from "@goldenpath/core/scan/scanners/grype";
+import { mergeSboms } from "@goldenpath/core/scan/scanners/merge-sboms";
 import type { ScannerRun } from "@goldenpath/core/scan/scanners/scanner";
 import { type Context, silentPorts } from "@goldenpath/foundation/ports";
-import { expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { makePackageDatabase } from "../support/changed-database.ts";
 import {
   debianRelease,
   dpkgStanza,
@@ -106,25 +110,131 @@ test("each as if it had been scanned alone", async () => {
   ]);
 });
 
-test("where one SBOM calls two packages by one name, neither is lost", async () => {
-  const context = await openContext();
-  const honest = JSON.parse(await readFile(await catalog([npm("lodash", "4.17.21")]), "utf8")) as Sbom & {
-    components: Record<string, unknown>[];
+describe("by a database that knows of more than the examples'", () => {
+  const system = (name: string, version: string, more: object = {}) => ({
+    ...{ type: "operating-system", name, version, "bom-ref": "os", ...more },
+    properties: [
+      { name: "syft:distro:id", value: name },
+      { name: "syft:distro:versionID", value: version },
+    ],
+  });
+  const library = (type: string, name: string, version: string, purl: string, more: object = {}) => ({
+    ...{ type: "library", name, version, "bom-ref": `at ${purl}`, purl, ...more },
+    properties: [
+      { name: "syft:package:type", value: type },
+      { name: "syft:location:0:path", value: `/where/${name}` },
+      { name: "syft:location:0:layerID", value: `sha256:of ${version}` },
+    ],
+  });
+  const jar = (group: string, more: object = {}) =>
+    library("java-archive", "core", "1.0", `pkg:maven/${group}/core@1.0`, more);
+  const lodash = (more: object = {}) => library("npm", "lodash", "4.17.20", "pkg:npm/lodash@4.17.20", more);
+  const musl = library("apk", "musl", "1.2", "pkg:apk/alpine/musl@1.2?arch=x86_64&distro=alpine-3.19.1");
+  const libc = (query: string) => library("deb", "libc6", "1.0", `pkg:deb/debian/libc6@1.0?arch=amd64${query}`);
+  const headers = library("deb", "linux-libc-dev", "1.0", "pkg:deb/debian/linux-libc-dev@1.0?upstream=linux");
+  const sbom = (components: object[], more: object = {}): Sbom => ({
+    ...{ bomFormat: "CycloneDX", specVersion: "1.6", version: 1 },
+    ...{ metadata: { component: { type: "container", name: "image" } }, components, ...more },
+  });
+
+  let context: Context;
+  let places: DatabasePlace;
+  beforeAll(async () => {
+    context = await openContext();
+    const directory = await makePackageDatabase(join(context.temporaryDirectory, "database"), [
+      { ecosystem: "java-archive", name: "com.bad:core", vulnerability: 1, isAffected: true },
+      { ecosystem: "java-archive", name: "com.good:core", vulnerability: 1, isAffected: false },
+      {
+        ecosystem: "apk",
+        name: "musl",
+        vulnerability: 2,
+        isAffected: true,
+        system: { name: "alpine", major: "3", minor: "19" },
+      },
+      { ecosystem: "deb", name: "linux", vulnerability: 3, isAffected: true, system: 1 },
+      { ecosystem: "deb", name: "libc6", vulnerability: 4, isAffected: true, system: 1 },
+    ]);
+    places = { directory, update: false };
+  });
+
+  const write = async (name: string, document: Sbom): Promise<string> => {
+    const file = join(context.temporaryDirectory, name);
+    await writeFile(file, JSON.stringify(document));
+    return file;
   };
-  const [lodash = {}] = honest.components.filter(({ name }) => name === "lodash");
-  const old = { ...lodash, version: "4.17.20", purl: "pkg:npm/lodash@4.17.20" };
-  const files = await Promise.all(
-    [honest, { ...honest, components: [...honest.components, old] }].map(async (sbom, at) => {
-      const file = join(context.temporaryDirectory, `${at}.json`);
-      await writeFile(file, JSON.stringify(sbom));
-      return file;
-    }),
-  );
-  const runs = await grype.scanTogether?.(files, places, context);
-  expect(runs?.map(({ findings }) => new Set(findings.map(({ package: { version } }) => version)))).toEqual([
-    new Set(),
-    new Set(["4.17.20"]),
-  ]);
+
+  /** What each of them is said to have: together, and alone. */
+  async function scanBoth(sboms: readonly Sbom[]): Promise<{ together: ScannerRun[]; alone: ScannerRun[] }> {
+    const files = await Promise.all(sboms.map((each, at) => write(`${at}.json`, each)));
+    const together = (await grype.scanTogether?.(files, places, context)) ?? [];
+    const alone: ScannerRun[] = [];
+    for (const file of files) alone.push(await grype.scan(file, places, context));
+    return { together, alone };
+  }
+  const listFound = (runs: readonly ScannerRun[]): string[][] =>
+    runs.map(({ findings }) => [...new Set(findings.map(({ id, package: of }) => `${id} ${of.purl}`))].toSorted());
+  const [bad, good] = [sbom([jar("com.bad")]), sbom([jar("com.good")])];
+  const found = "GHSA-35jh-r3h4-6jhm pkg:maven/com.bad/core@1.0";
+
+  test("what one image's package is known not to be affected by is not set aside of another's", async () => {
+    // What grype does with both in one document, so that there is something to be kept apart.
+    const [merged] = mergeSboms([bad, good]).together;
+    const mixed = await grype.scan(await write("mixed.json", merged?.document ?? {}), places, context);
+    expect(mixed.findings).toEqual([]);
+    const { together, alone } = await scanBoth([bad, good, bad]);
+    expect(listFound(together)).toEqual([[found], [], [found]]);
+    expect(together.map(sayings)).toEqual(alone.map(sayings));
+  });
+
+  test("distributions, ecosystems, and who tries to be another's", async () => {
+    const [debian, alpine] = [system("debian", "12"), system("alpine", "3.19.1")];
+    const deb = libc("&distro=debian-12");
+    const { together, alone } = await scanBoth([
+      sbom([debian, deb, headers, lodash()]),
+      sbom([alpine, musl, lodash()]),
+      sbom([debian, lodash(), jar("com.bad"), deb]),
+      sbom([alpine, lodash({ version: "4.17.21", purl: "pkg:npm/lodash@4.17.21" }), musl]),
+      // No operating system: grype takes the one that all package URLs agree on, and here two images would not.
+      sbom([deb, libc("")]),
+      sbom([libc("")]),
+      sbom([musl, library("apk", "musl", "1.2", "pkg:apk/alpine/musl@1.2")]),
+      // By Go's reading of names these are packages, one of them by the name that another image's has in one document.
+      sbom([debian, lodash({ version: "5", purl: "pkg:npm/lodash@5", "Bom-Ref": "p0" })]),
+      sbom([debian], { metadata: { component: lodash() } }),
+      sbom([{ ...debian, components: [lodash()] }]),
+      sbom([debian, { type: "library", name: "lodash", version: "4.17.20", "bom-ref": "pkg:npm/lodash@4.17.20" }]),
+      sbom([debian, lodash({ properties: [] })]),
+    ]);
+    expect(together.map(sayings)).toEqual(alone.map(sayings));
+    const names = listFound(together).map((each) => each.map((text) => text.replace(/^\S+ pkg:|@.*$/g, "")));
+    const [js, glibc, apk] = ["npm/lodash", "deb/debian/libc6", "apk/alpine/musl"];
+    expect(names.map((each) => [...new Set(each)].toSorted())).toEqual([
+      ...[[glibc, js], [apk, js], [glibc, "maven/com.bad/core", js], [apk]],
+      ...[[glibc], [], [apk], [], [js], [js], [js], [js]],
+    ]);
+    // Kernel headers: set aside by a rule of grype's own, of this image as if it were alone.
+    expect(together.map(({ notes }) => notes.length)).toEqual([1, ...together.slice(1).map(() => 0)]);
+  });
+
+  test("one that breaks grype is its own error", async () => {
+    const broken = sbom([lodash({ licenses: "none" })]);
+    const files = await Promise.all([bad, broken, good].map((each, at) => write(`broken-${at}.json`, each)));
+    const [prepared] = scanTogether([{ scanner: grype, database: places }]);
+    const answers = await Promise.allSettled(files.map((file) => prepared?.scanner.scan(file, places, context)));
+    expect(answers).toMatchObject([
+      { status: "fulfilled", value: { findings: [{ id: "GHSA-35jh-r3h4-6jhm" }] } },
+      { status: "rejected", reason: { code: "scanner-failed" } },
+      { status: "fulfilled", value: { findings: [] } },
+    ]);
+  });
+
+  test("one that calls two packages by one name is an error before anything is matched", async () => {
+    const twice = sbom([lodash({ "bom-ref": "a" }), jar("com.bad", { "bom-ref": "a" })]);
+    const files = [await write("first.json", bad), await write("twice.json", twice)];
+    await expect(grype.scanTogether?.(files, places, context)).rejects.toMatchObject({
+      ...{ code: "sbom-invalid", message: expect.stringContaining("two components have one bom-ref") },
+    });
+  });
 });
 
 test("an SBOM that can't be read is an error of the whole run, before anything is matched", async () => {

@@ -12,9 +12,9 @@ import { withScan } from "@goldenpath/core/verbs/scan";
 import { type Context, silentPorts } from "@goldenpath/foundation/ports";
 import { openIssues } from "@goldenpath/runner/fleet-issues";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { makeKevDatabase } from "../support/changed-database.ts";
 import { addAll, type FleetApplication, type FleetWorld, openFleetWorld } from "../support/fleet-world.ts";
 import { type GithubStand, startGithub } from "../support/github-api.ts";
-import { makeKevDatabase } from "../support/kev-database.ts";
 import { useTools } from "../support/tools.ts";
 
 // 300 images; what is known to be exploited is in the base under 60 of them, and in a library of 40 others. Real syft,

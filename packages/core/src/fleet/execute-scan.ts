@@ -29,7 +29,7 @@ import type { RefusedThing, RescannedImage, RescanReport } from "./rescan-facts.
 import { type Before, findKnown, isSaidAlready, listEarlier, listScanSigners, readBefore } from "./scans-before.ts";
 
 /** Images that are looked at side by side: their packages go to a scanner in one run. */
-const concurrency = 16;
+const concurrency = 32;
 /** Of these, that have layers read or catalogued: that may take all of a machine's memory. */
 const heavy = 2;
 

@@ -25,6 +25,26 @@ describe("an SBOM that can't be read is an error", () => {
       document([{ ...component("library"), components: [{ type: "library" }] }]),
       /components\[0\]\.name/,
     ],
+    [
+      "two components of one reference, of which grype matches the first alone",
+      document([
+        { ...component("library"), "bom-ref": "a" },
+        { ...component("library", "y"), "bom-ref": "a" },
+      ]),
+      /two components have one bom-ref \(the second is 'y'\)/,
+    ],
+    [
+      "the same, one inside of the other",
+      document([
+        { ...component("library"), "bom-ref": "a", components: [{ ...component("library"), "bom-ref": "a" }] },
+      ]),
+      /two components have one bom-ref/,
+    ],
+    [
+      "a reference that is no text",
+      document([{ ...component("library"), "bom-ref": 7 }]),
+      /components\[0\]\["bom-ref"\]/,
+    ],
     ["a component without a name", document([{ type: "library" }]), /components\[0\]\.name/],
   ])("%s", (_name, text, message) => {
     expect(() => parseSbom(text, "the SBOM")).toThrow(message);
@@ -32,6 +52,12 @@ describe("an SBOM that can't be read is an error", () => {
       expect.objectContaining({ code: "sbom-invalid", name: "InfrastructureError" }),
     );
   });
+});
+
+test("components without a reference are no two of one", () => {
+  const refs = [{}, {}, { "bom-ref": "" }, { "bom-ref": "" }];
+  const sbom = parseSbom(document(refs.map((ref) => ({ ...component("library"), ...ref }))), "");
+  expect(sbomPackages(sbom)).toHaveLength(4);
 });
 
 test("files and the operating system are no packages", () => {

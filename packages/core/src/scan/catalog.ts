@@ -2,6 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
+import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { describeIssues, parseJson } from "@goldenpath/foundation/text/json";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestHex } from "@goldenpath/registry-client/oci/digest";
@@ -17,9 +18,10 @@ import { z } from "zod";
 import type { FoundTool } from "../tools/find.ts";
 import { findPrivateTool } from "../tools/private.ts";
 import { describeTool, describeToolFailure, runTool, type ToolUse } from "../tools/run-tool.ts";
-import type { Sight } from "./blind-spots.ts";
+import type { Sight, System } from "./blind-spots.ts";
 import { writeImageLayout } from "./layout.ts";
 import { flattenComponents } from "./nested.ts";
+import { readProperties } from "./properties.ts";
 
 export type Sbom = Record<string, unknown>;
 
@@ -29,6 +31,7 @@ const maxSbomBytes = 256 * 1024 * 1024;
 
 const componentSchema = z.looseObject({
   type: z.string(),
+  "bom-ref": z.string().optional(),
   name: z.string(),
   version: z.string().optional(),
   purl: z.string().optional(),
@@ -127,7 +130,15 @@ export function parseSbom(text: string, what: string): Sbom {
 /** What keeps a document from being an SBOM that a scan can read; undefined where nothing does. */
 export function checkSbom(json: unknown): string | undefined {
   const parsed = sbomSchema.safeParse(json);
-  return parsed.success ? undefined : describeIssues(parsed.error);
+  if (!parsed.success) return describeIssues(parsed.error);
+  // By CycloneDX each is there once; grype takes a second package of one name for the first, and matches nothing of it.
+  const seen = new Set<unknown>();
+  for (const { "bom-ref": ref, name } of flattenComponents(parsed.data.components ?? [])) {
+    if (ref === undefined || ref === "") continue;
+    if (seen.has(ref)) return `two components have one bom-ref (the second is '${cleanLine(name, 100)}')`;
+    seen.add(ref);
+  }
+  return undefined;
 }
 
 /**
@@ -140,32 +151,36 @@ export function sbomPackages(sbom: Sbom): SbomComponent[] {
 
 /** What a document shows of what can be seen: for the scan's blind spots. */
 export function readSight(sbom: Sbom): Pick<Sight, "packageTypes" | "systems"> {
-  const property = (component: SbomComponent, name: string): string | undefined => {
-    const properties = z
-      .array(z.looseObject({ name: z.string(), value: z.string() }))
-      .safeParse(component["properties"]);
-    return properties.success ? properties.data.find((each) => each.name === name)?.value : undefined;
-  };
-  return {
-    // syft leaves the package URL out where it does not know the distribution.
-    packageTypes: sbomPackages(sbom).map(
-      (component) =>
-        property(component, "syft:package:type") ??
-        /^pkg:([a-z0-9.+-]+)\//i.exec(component.purl ?? "")?.[1]?.toLowerCase() ??
-        "",
-    ),
-    systems: sbomComponents(sbom)
-      .filter(({ type }) => type === "operating-system")
-      .map((system) => ({
-        name: property(system, "syft:distro:id") ?? system.name,
-        version: property(system, "syft:distro:versionID") ?? system.version ?? "",
-      })),
-  };
+  const sight = { packageTypes: [] as string[], systems: [] as System[] };
+  for (const component of sbomComponents(sbom)) {
+    const { type, name, version = "", purl = "" } = component;
+    if (type === "file") continue;
+    const properties = readProperties(component["properties"]);
+    if (type === "operating-system") {
+      const [id = name, release = version] = [
+        properties.get("syft:distro:id"),
+        properties.get("syft:distro:versionID"),
+      ];
+      sight.systems.push({ name: id, version: release });
+    } else {
+      // syft leaves the package URL out where it does not know the distribution.
+      const said = /^pkg:([a-z0-9.+-]+)\//i.exec(purl)?.[1]?.toLowerCase();
+      sight.packageTypes.push(properties.get("syft:package:type") ?? said ?? "");
+    }
+  }
+  return sight;
 }
 
+/** Read by several who each ask again. */
+const flattened = new WeakMap<Sbom, SbomComponent[]>();
+
 function sbomComponents(sbom: Sbom): SbomComponent[] {
+  const known = flattened.get(sbom);
+  if (known !== undefined) return known;
   const components = z.array(componentSchema).safeParse(sbom["components"]);
-  return components.success ? flattenComponents(components.data) : [];
+  const all = components.success ? flattenComponents(components.data) : [];
+  flattened.set(sbom, all);
+  return all;
 }
 
 function nameSubject(sbom: Sbom, reference: Reference & { digest: string }, platform: Platform): Sbom {

@@ -1,5 +1,6 @@
 import { type Sbom, sbomPackages } from "./catalog.ts";
 import type { FindingPackage } from "./finding.ts";
+import { readProperties } from "./properties.ts";
 
 /** A package of an SBOM, with the place that syft writes beside it. */
 export interface Component {
@@ -39,15 +40,6 @@ export function listComponents(sbom: Sbom): Component[] {
       return typeof group === "string" && group.startsWith("@") && !name.startsWith("@") ? `${group}/${name}` : name;
     }
   });
-}
-
-function readProperties(value: unknown): Map<string, string> {
-  const properties = new Map<string, string>();
-  for (const property of Array.isArray(value) ? value : []) {
-    const { name, value: said } = (property ?? {}) as Record<string, unknown>;
-    if (typeof name === "string" && typeof said === "string") properties.set(name, said);
-  }
-  return properties;
 }
 
 /**

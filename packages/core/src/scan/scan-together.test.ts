@@ -82,11 +82,11 @@ describe("one run", () => {
     expect(runs.at(-1)).toEqual(["f"]);
   });
 
-  test("at most 24 in one", async () => {
+  test("at most 40 in one", async () => {
     const { scanner, runs } = shelf(true);
-    const files = Array.from({ length: 50 }, (_, index) => `${index}`);
+    const files = Array.from({ length: 90 }, (_, index) => `${index}`);
     expect(await Promise.all(files.map(prepare(scanner)))).toEqual(files);
-    expect(runs.map(({ length }) => length)).toEqual([24, 24, 2]);
+    expect(runs.map(({ length }) => length)).toEqual([40, 40, 10]);
   });
 
   test("a scanner that can't take several has one after the other", async () => {

@@ -5,7 +5,7 @@ import type { PreparedScanner } from "./prepare.ts";
 import type { Scanner, ScannerRun } from "./scanners/scanner.ts";
 
 /** SBOMs in one run of a scanner: what they need of memory, theirs and the scanner's, grows with them. */
-const maxTogether = 24;
+const maxTogether = 40;
 
 interface Waiting {
   sbomFile: string;

@@ -50,7 +50,16 @@ const matchSchema = z.looseObject({
  */
 const reportSchema = z.looseObject({
   matches: z.array(matchSchema),
-  ignoredMatches: z.array(z.looseObject({ artifact: z.looseObject({ id: z.string().optional() }) })).nullish(),
+  ignoredMatches: z
+    .array(
+      z.looseObject({
+        artifact: z.looseObject({ id: z.string().optional() }),
+        appliedIgnoreRules: z
+          .array(z.looseObject({ reason: z.string().optional(), "match-type": z.string().optional() }))
+          .nullish(),
+      }),
+    )
+    .nullish(),
   descriptor: z.looseObject({
     name: z.literal("grype"),
     version: z.string().min(1),
@@ -69,6 +78,7 @@ const reportSchema = z.looseObject({
         providers: z.record(z.string(), z.unknown()).nullish(),
       })
       .optional(),
+    configuration: z.looseObject({ "include-matcher-suppressions": z.boolean().optional() }).optional(),
   }),
 });
 export type GrypeReport = z.infer<typeof reportSchema>;
@@ -86,28 +96,48 @@ export function parseGrypeReport(text: string): GrypeReport {
 }
 
 /**
- * The report of several SBOMs in one document → each one's own, by its place in their list. grype names a package as the
- * document does (`artifact.id` is its `bom-ref`).
- * @throws InfrastructureError `scanner-report-invalid`: a match is in a package that the document does not have
+ * The report of several SBOMs in one document → each one's own, by its place in their list, and who has to be scanned
+ * alone. grype names a package as the document does (`artifact.id` is its `bom-ref`).
+ *
+ * By what it knows of one package, grype sets matches of others aside: those of the same type, name and version, where
+ * its data has the one for not affected (its matcher/internal/language.go, constructIgnoreFilters). In one run that could
+ * be a package of another image. Asked to (`include-matcher-suppressions`), it tells each of them, with a reason; who has
+ * one is not judged by this run.
+ * @throws InfrastructureError `scanner-report-invalid`: a match is in a package that the document does not have, or it was
+ *   not asked to tell what it set aside
  */
 export function splitGrypeReport(
   report: GrypeReport,
   { members, owners }: Pick<MergedSboms, "members" | "owners">,
-): Map<number, GrypeReport> {
+): { own: Map<number, GrypeReport>; again: number[] } {
+  if (report.descriptor.configuration?.["include-matcher-suppressions"] !== true)
+    throw reportInvalid("grype", "it does not tell which matches it set aside");
   const matches = splitByOwner(report.matches, owners);
   const ignored = splitByOwner(report.ignoredMatches ?? [], owners);
-  return new Map(
-    members.map((member) => {
-      const own = { ...report, matches: matches.get(member) ?? [] };
-      const aside = ignored.get(member);
-      return [member, aside === undefined ? withoutIgnored(own) : { ...own, ignoredMatches: aside }];
-    }),
-  );
+  const own = new Map<number, GrypeReport>();
+  const again: number[] = [];
+  for (const member of members) {
+    const aside = ignored.get(member) ?? [];
+    if (aside.some(({ appliedIgnoreRules }) => !(appliedIgnoreRules ?? []).every(isOfItself))) {
+      again.push(member);
+      continue;
+    }
+    // What its list of false positives drops is told here alone.
+    const told = aside.filter(({ appliedIgnoreRules }) => appliedIgnoreRules?.some(isConfigured));
+    const { ignoredMatches: _all, ...rest } = report;
+    const split = { ...rest, matches: matches.get(member) ?? [] };
+    own.set(member, told.length === 0 ? split : { ...split, ignoredMatches: told });
+  }
+  return { own, again };
 }
 
-function withoutIgnored({ ignoredMatches: _ignored, ...report }: GrypeReport): GrypeReport {
-  return report;
-}
+type IgnoreRule = NonNullable<NonNullable<GrypeReport["ignoredMatches"]>[number]["appliedIgnoreRules"]>[number];
+
+/** grype gives a reason with a rule that one package has against others, and with no other rule. */
+const isOfItself = ({ reason }: IgnoreRule): boolean => (reason ?? "") === "";
+
+/** Of the rules that it comes with (kernel headers): they name the kind of match. */
+const isConfigured = (rule: IgnoreRule): boolean => (rule["match-type"] ?? "") !== "";
 
 function splitByOwner<T extends { artifact: { id?: string | undefined } }>(
   matches: readonly T[],
@@ -118,9 +148,11 @@ function splitByOwner<T extends { artifact: { id?: string | undefined } }>(
     const { id = "" } = match.artifact;
     const whose = owners.get(id);
     if (whose === undefined) throw reportInvalid("grype", `it has a match in a package '${id}' that it was not given`);
-    for (const { member, ref } of whose) {
+    for (const { member, ref, location } of whose) {
       const own = split.get(member) ?? [];
-      own.push({ ...match, artifact: { ...match.artifact, id: ref } });
+      // As grype writes it.
+      const locations = location === undefined ? {} : { locations: [{ ...location, accessPath: "" }] };
+      own.push({ ...match, artifact: { ...match.artifact, id: ref, ...locations } });
       split.set(member, own);
     }
   }

@@ -51,25 +51,76 @@ describe("a report of several SBOMs", () => {
     ["p1", [{ member: 1, ref: "other" }]],
   ]);
   const merged = { members: [0, 1, 2, 3], owners };
+  const told = { ...descriptor, configuration: { "include-matcher-suppressions": true } };
+  const together = (matches: object[], ignoredMatches: object[] = []) =>
+    parseGrypeReport(report(matches, { descriptor: told, ignoredMatches }));
+  const aside = (id: string, rules: object[]) => ({ ...match({ artifact: { id } }), appliedIgnoreRules: rules });
+  const configured = { namespace: "", package: { name: "linux-libc-dev" }, "match-type": "exact-indirect-match" };
+  const falsePositive = { vulnerability: "CVE-2023-45853", namespace: "", package: { name: "zlib1g", type: "deb" } };
+  const byAnother = { vulnerability: "CVE-2021-1", reason: "UnaffectedPackageEntry", package: { name: "lodash" } };
+
+  test.each([
+    ["that does not say so", {}],
+    ["that was told not to", { configuration: { "include-matcher-suppressions": false } }],
+  ])("one %s, which matches it set aside, is an error", (_what, more) => {
+    const silent = parseGrypeReport(report([], { descriptor: { ...descriptor, ...more } }));
+    expect(() => splitGrypeReport(silent, merged)).toThrow("does not tell which matches it set aside");
+  });
+
+  test.each([
+    ["alone", [byAnother]],
+    ["with another rule", [configured, byAnother]],
+  ])("who had a match set aside by what another package may have brought is not judged by it (%s)", (_what, rules) => {
+    const { own, again } = splitGrypeReport(together([], [aside("p0", rules), aside("p1", [configured])]), merged);
+    expect(again).toEqual([0, 2]);
+    expect([...own.keys()]).toEqual([1, 3]);
+  });
+
+  test("what a list of false positives drops is told by no run of one image", () => {
+    const { own, again } = splitGrypeReport(together([], [aside("p0", [falsePositive]), aside("p1", [])]), merged);
+    expect(again).toEqual([]);
+    expect([...own.values()].filter((each) => "ignoredMatches" in each)).toEqual([]);
+  });
+
+  test("where a package lies is each image's own", () => {
+    const owners = new Map([
+      [
+        "p0",
+        [
+          { member: 0, location: { path: "/a", layerID: "sha256:1" } },
+          { member: 1, location: { path: "/b" } },
+          { member: 2 },
+        ],
+      ],
+    ]);
+    const { own } = splitGrypeReport(together([match({ artifact: { id: "p0", locations: null } })]), {
+      members: [0, 1, 2],
+      owners,
+    });
+    expect([...own.values()].map(({ matches }) => matches[0]?.artifact.locations)).toEqual([
+      [{ path: "/a", layerID: "sha256:1", accessPath: "" }],
+      [{ path: "/b", accessPath: "" }],
+      null,
+    ]);
+  });
 
   test("a match in a package that nobody has is an error", () => {
     for (const id of ["p2", "", undefined]) {
-      const strange = parseGrypeReport(report([match({ artifact: { id } })]));
+      const strange = together([match({ artifact: { id } })]);
       expect(() => splitGrypeReport(strange, merged)).toThrow(
         expect.objectContaining({ code: "scanner-report-invalid" }),
       );
-      const aside = parseGrypeReport(report([], { ignoredMatches: [match({ artifact: { id } })] }));
-      expect(() => splitGrypeReport(aside, merged)).toThrow("that it was not given");
+      const ignored = together([], [match({ artifact: { id } })]);
+      expect(() => splitGrypeReport(ignored, merged)).toThrow("that it was not given");
     }
   });
 
   test("is each one's own, by the references of its own SBOM", () => {
-    const whole = parseGrypeReport(
-      report([match({ artifact: { id: "p0" } }), match({ artifact: { id: "p1", name: "other" } })], {
-        ignoredMatches: [match({ artifact: { id: "p0" } })],
-      }),
+    const whole = together(
+      [match({ artifact: { id: "p0" } }), match({ artifact: { id: "p1", name: "other" } })],
+      [aside("p0", [configured])],
     );
-    const split = splitGrypeReport(whole, merged);
+    const { own: split } = splitGrypeReport(whole, merged);
     const own = [...split].map(([member, { matches, ignoredMatches }]) => [
       member,
       matches.map(({ artifact }) => [artifact.name, artifact.id]),

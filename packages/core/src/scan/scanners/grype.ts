@@ -74,7 +74,7 @@ export async function runGrype(
 
 /**
  * {@link runGrype} for several images' SBOMs: grype takes longer to start, and to check its database, than to match, and
- * what many images have is matched once.
+ * what many images have is matched once. Who can't be told from such a run is scanned alone.
  */
 async function runGrypeOnMany(
   sbomFiles: readonly string[],
@@ -84,11 +84,23 @@ async function runGrypeOnMany(
   const tool = await findPrivateTool("grype", context);
   const sboms = await Promise.all(sbomFiles.map(async (file) => parseSbom(await readFile(file, "utf8"), file)));
   const runs = new Array<ScannerRun>(sboms.length);
-  for (const merged of mergeSboms(sboms)) {
+  const { together, alone } = mergeSboms(sboms);
+  const scanAlone = async (members: readonly number[]): Promise<void> => {
+    for (const member of members)
+      runs[member] = await tellRun(await matchSbom(tool, sbomFiles[member] ?? "", context, database), tool);
+  };
+  await scanAlone(alone);
+  for (const merged of together) {
+    if (merged.members.length === 1) {
+      await scanAlone(merged.members);
+      continue;
+    }
     const file = join(context.temporaryDirectory, "grype-several.cdx.json");
     await writeFile(file, JSON.stringify(merged.document));
-    const report = await matchSbom(tool, file, context, database);
-    for (const [member, own] of splitGrypeReport(report, merged)) runs[member] = await tellRun(own, tool);
+    const report = await matchSbom(tool, file, context, database, { tellsSuppressed: true });
+    const { own, again } = splitGrypeReport(report, merged);
+    for (const [member, its] of own) runs[member] = await tellRun(its, tool);
+    await scanAlone(again);
   }
   return runs;
 }
@@ -100,8 +112,9 @@ async function matchSbom(
   sbomFile: string,
   context: Context,
   database: DatabasePlace,
+  more: GrypeSettings = {},
 ): Promise<GrypeReport> {
-  const ended = await startGrype(tool, [`sbom:${sbomFile}`, ...parameters], context, database);
+  const ended = await startGrype(tool, [`sbom:${sbomFile}`, ...parameters], context, database, more);
   return parseGrypeReport(requireDone(tool, ended, grypeEnd).stdout);
 }
 
@@ -177,16 +190,24 @@ const rollingDistributions = new Set([
   "wolfi",
 ]);
 
+interface GrypeSettings {
+  /** The database's bytes were held to their checksum by an earlier run. */
+  isChecked?: boolean;
+  /** Matches that it sets aside by what it knows of another package are in the report. */
+  tellsSuppressed?: boolean;
+}
+
 function startGrype(
   tool: FoundTool,
   args: readonly string[],
   context: Context,
   database: DatabasePlace,
-  { isChecked = false } = {},
+  { isChecked = false, tellsSuppressed = false }: GrypeSettings = {},
 ): Promise<ProcessResult> {
   return startProgram(tool, args, context, (home) => ({
     ...grypeEnvironment(context.env, home, database),
     ...(isChecked ? { GRYPE_DB_VALIDATE_BY_HASH_ON_START: "false" } : {}),
+    ...(tellsSuppressed ? { GRYPE_INCLUDE_MATCHER_SUPPRESSIONS: "true" } : {}),
   }));
 }
 

@@ -7,19 +7,58 @@ import { exampleDatabase } from "./scan-world.ts";
  * The examples' database of grype, with these in CISA's catalogue of what is known to be exploited: in grype's own tables,
  * and with the checksum by which grype takes it.
  */
-export async function makeKevDatabase(directory: string, cves: readonly string[]): Promise<string> {
+export function makeKevDatabase(directory: string, cves: readonly string[]): Promise<string> {
+  return changeDatabase(directory, (database) => {
+    for (const cve of cves) {
+      const told = { cve, date_added: "2026-11-26T00:00:00Z", known_ransomware_campaign_use: "unknown" };
+      const id = addBlob(database, told);
+      database.prepare("INSERT INTO known_exploited_vulnerability_handles (cve, blob_id) VALUES (?, ?)").run(cve, id);
+    }
+  });
+}
+
+export interface KnownPackage {
+  ecosystem: "apk" | "deb" | "java-archive";
+  name: string;
+  /** A vulnerability of the examples, by its number there. */
+  vulnerability: number;
+  /** False: that it is not affected is what is known. */
+  isAffected: boolean;
+  /** Of a distribution: its row there, or one that is added. */
+  system?: number | { name: string; major: string; minor: string };
+}
+
+/** The same, with packages of which each version below 2 is or is not affected by a vulnerability. */
+export function makePackageDatabase(directory: string, packages: readonly KnownPackage[]): Promise<string> {
+  const versions = { apk: "apk", deb: "dpkg", "java-archive": "maven" };
+  return changeDatabase(directory, (database) => {
+    for (const { ecosystem, name, vulnerability, isAffected, system } of packages) {
+      const own = database.prepare("INSERT INTO packages (ecosystem, name) VALUES (?, ?)").run(ecosystem, name);
+      const range = { version: { type: versions[ecosystem], constraint: "<2" }, fix: { state: "not-fixed" } };
+      const table = isAffected ? "affected_package_handles" : "unaffected_package_handles";
+      database
+        .prepare(
+          `INSERT INTO ${table} (vulnerability_id, operating_system_id, package_id, blob_id) VALUES (?, ?, ?, ?)`,
+        )
+        .run(vulnerability, addSystem(database, system), own.lastInsertRowid, addBlob(database, { ranges: [range] }));
+    }
+  });
+}
+
+function addSystem(database: DatabaseSync, system: KnownPackage["system"]): number | bigint | null {
+  if (typeof system !== "object") return system ?? null;
+  return database
+    .prepare("INSERT INTO operating_systems (name, release_id, major_version, minor_version) VALUES (?, ?, ?, ?)")
+    .run(system.name, system.name, system.major, system.minor).lastInsertRowid;
+}
+
+async function changeDatabase(directory: string, change: (database: DatabaseSync) => void): Promise<string> {
   const folder = join(directory, "6");
   await mkdir(folder, { recursive: true });
   const file = join(folder, "vulnerability.db");
   await copyFile(join(exampleDatabase, "6/vulnerability.db"), file);
   const database = new DatabaseSync(file);
-  const [{ id: last }] = database.prepare("SELECT max(id) AS id FROM blobs").all() as [{ id: number }];
-  cves.forEach((cve, at) => {
-    const id = last + at + 1;
-    const told = { cve, date_added: "2026-11-26T00:00:00Z", known_ransomware_campaign_use: "unknown" };
-    database.prepare("INSERT INTO blobs (id, value) VALUES (?, ?)").run(id, JSON.stringify(told));
-    database.prepare("INSERT INTO known_exploited_vulnerability_handles (cve, blob_id) VALUES (?, ?)").run(cve, id);
-  });
+  change(database);
   database.close();
   const about = JSON.parse(await readFile(join(exampleDatabase, "6/import.json"), "utf8"));
   const digest = `xxh64:${hashXx64(await readFile(file))
@@ -27,6 +66,10 @@ export async function makeKevDatabase(directory: string, cves: readonly string[]
     .padStart(16, "0")}`;
   await writeFile(join(folder, "import.json"), JSON.stringify({ ...about, digest }));
   return directory;
+}
+
+function addBlob(database: DatabaseSync, value: object): number | bigint {
+  return database.prepare("INSERT INTO blobs (value) VALUES (?)").run(JSON.stringify(value)).lastInsertRowid;
 }
 
 const [prime1, prime2, prime3, prime4, prime5] = [

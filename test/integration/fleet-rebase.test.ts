@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { keptTag } from "@goldenpath/core/base/kept-tag";
 import { planFleetRollout, rebaseStep } from "@goldenpath/core/fleet/rollout/execute";
 import { describeRollout } from "@goldenpath/core/fleet/rollout/facts";
@@ -155,6 +157,21 @@ test("a wave goes past attest, both judges and promote; nothing else goes before
   const [old, repository] = [digestIn(shipped["try"]), parseRepository(where("try"))];
   expect((await world.client.readTag(repository, "prod")).digest).toBe(digestIn(rebased));
   expect((await world.client.readTag(repository, keptTag("prod", old))).digest).toBe(old);
+
+  const running = join(world.root, "running.txt");
+  await writeFile(running, `${digestIn(rebased)}\n`);
+  const prune = async () => {
+    const few = ["--running", running, "--rollbacks", "1", "--evidence-years", "0", "--json"];
+    const { code, out } = await runMain("fleet", "prune", ...world.inForce, ...few);
+    const told = JSON.parse(out) as { kept: { image: string; keptFor: string[] }[]; failures: object[] };
+    return { code, failures: told.failures, keptFor: told.kept.find(({ image }) => image === shipped["try"])?.keptFor };
+  };
+  expect(await prune()).toEqual({ code: 0, failures: [], keptFor: [expect.stringContaining("was rebased from it")] });
+  const kept = await world.client.fetchManifest({ ...repository, digest: old });
+  await fetch(`http://${world.server.host}/v2/vetted/try/manifests/${keptTag("prod", old)}`, { method: "DELETE" });
+  const problem = expect.stringContaining("no tag that was looked at points at it");
+  expect(await prune()).toEqual({ code: 2, failures: [{ what: shipped["try"], problem }], keptFor: undefined });
+  await world.client.pushManifest(repository, kept.bytes, kept.mediaType, keptTag("prod", old));
 
   const waiting = await plan("--run");
   expect(waiting).toMatchObject({ code: 0, due: [], done: [], rollouts: [{ done: 1 }] });

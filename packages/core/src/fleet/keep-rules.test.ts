@@ -93,7 +93,7 @@ const schemas: Record<RuleKind, z.ZodType> = { ecr, harbor, gar, acr, ghcr };
 
 const image = (text: string, more: Partial<PrunableImage> = {}): PrunableImage => ({
   ...{ repository: parseRepository("host.example/vetted/shop"), digest: digestOf(text), tags: [text] },
-  ...{ environments: ["production"], promotions: [], children: [], evidence: [], ...more },
+  ...{ environments: ["production"], promotions: [], children: [], evidence: [], ancestors: [], ...more },
 });
 const next = image("next", { tags: ["1.1.0", "prod"], evidence: [digestOf("evidence")], children: [digestOf("c")] });
 const old = image("old");

@@ -1,7 +1,7 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { describe, expect, test } from "vitest";
-import { describePrune, type PrunableImage, type PruneFacts, planPrune } from "./plan-prune.ts";
+import { describePrune, listUntagged, type PrunableImage, type PruneFacts, planPrune } from "./plan-prune.ts";
 
 const now = new Date("2026-11-26T12:00:00Z");
 const ago = (days: number): Date => new Date(now.getTime() - days * 86_400_000);
@@ -9,7 +9,7 @@ const years = (many: number): number => many * 366;
 
 const image = (name: string, days: number, more: Partial<PrunableImage> = {}): PrunableImage => ({
   repository: parseRepository("host.example/vetted/shop"),
-  ...{ digest: digestOf(name), tags: [name], environments: ["production"], children: [], evidence: [] },
+  ...{ digest: digestOf(name), tags: [name], environments: ["production"], children: [], evidence: [], ancestors: [] },
   promotions: [{ environment: "production", at: ago(days) }],
   ...more,
 });
@@ -118,5 +118,35 @@ describe("a line of what runs", () => {
     expect(told.failures).toEqual([]);
     expect(describePrune(told)).toMatchObject({ elsewhere: { "registry.example": 2, "host.example": 1 } });
     expect(plan([next], { running }).failures).toMatchObject([{ what: "the list of what runs" }]);
+  });
+});
+
+describe("what an image was rebased from", () => {
+  const place = (name: string, repository = "host.example/vetted/shop") => ({
+    repository: parseRepository(repository),
+    digest: digestOf(name),
+  });
+  const rebased = (days: number, ...from: string[]) =>
+    image("rebased", days, { ancestors: from.map((each) => place(each)) });
+
+  test("stays with it, however often that was rebased, and wherever it lies", () => {
+    expect(mayGo([image("old", years(3)), image("first", years(3)), rebased(1, "first", "old")])).toEqual([]);
+    // Beside a newer one of that repository, which is what a rollback there may go to.
+    const { repository } = place("old", "host.example/vetted/other");
+    const elsewhere = image("rebased", 1, { ancestors: [place("old", "host.example/vetted/other")] });
+    const [own] = plan([image("old", years(3), { repository }), image("next", 1, { repository }), elsewhere]).images;
+    expect(own?.keptFor).toEqual([expect.stringContaining("was rebased from it")]);
+  });
+
+  test("may go once that may go, and keeps nothing of what was made of it", () => {
+    expect(mayGo([image("old", years(4)), rebased(years(3), "old"), next])).toEqual(["old", "rebased"]);
+    expect(mayGo([image("old", 1), rebased(years(3), "old")])).toEqual(["rebased"]);
+  });
+
+  test("is told where no tag points at it, as long as something that stays needs it", () => {
+    const gone = { ancestor: place("old"), needs: `host.example/vetted/shop@${digestOf("rebased")}` };
+    expect(listUntagged(plan([rebased(1, "old")]))).toEqual([gone]);
+    expect(listUntagged(plan([rebased(years(3), "old"), next]))).toEqual([]);
+    expect(listUntagged(plan([image("old", years(3)), rebased(1, "old")]))).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import { formatRepository, type ImageId } from "@goldenpath/registry-client/oci/reference";
 import { type FleetFailure, type FleetImage, nameImage } from "./facts.ts";
 import { isRunning, matchRunning, type RunningFacts } from "./running.ts";
 
@@ -9,6 +9,8 @@ export interface PrunableImage extends FleetImage {
   children: readonly Digest[];
   /** All that refers to it, to a child or to one of these again, whoever made it. */
   evidence: readonly Digest[];
+  /** What it was rebased from, by the word of who attested it: the gate asks for that as long as this one is there. */
+  ancestors: readonly ImageId[];
 }
 
 export interface PruneFacts extends RunningFacts {
@@ -57,7 +59,8 @@ export function planPrune(facts: PruneFacts): PrunePlan {
 
 /**
  * What an image that stays is made of, what is made of it and what is signed about it stays as well: a platform's image
- * has a tag of its own here and there, and so has evidence. Of another repository nothing goes with it.
+ * has a tag of its own here and there, and so has evidence. Of another repository nothing goes with it but what it was
+ * rebased from.
  */
 function keepTogether(planned: readonly PrunedImage[]): void {
   const named = new Map(planned.map((each) => [nameImage(each.image), each]));
@@ -71,13 +74,27 @@ function keepTogether(planned: readonly PrunedImage[]): void {
     }
   }
   const queue = planned.filter(({ keptFor }) => keptFor.length > 0);
+  const keep = (other: PrunedImage | undefined, why: string): void => {
+    if (other === undefined || other.keptFor.length > 0) return;
+    other.keptFor.push(why);
+    queue.push(other);
+  };
   for (const each of queue) {
-    for (const other of linked.get(each) ?? []) {
-      if (other.keptFor.length > 0) continue;
-      other.keptFor.push(`it goes with ${nameImage(each.image)}, which stays`);
-      queue.push(other);
-    }
+    const name = nameImage(each.image);
+    for (const other of linked.get(each) ?? []) keep(other, `it goes with ${name}, which stays`);
+    for (const ancestor of each.image.ancestors)
+      keep(named.get(nameImage(ancestor)), `${name}, which stays, was rebased from it`);
   }
+}
+
+/** What images that stay were rebased from, and is not among what tags point at: each with an image that needs it. */
+export function listUntagged({ images }: Pick<PrunePlan, "images">): { ancestor: ImageId; needs: string }[] {
+  const known = new Set(images.map(({ image }) => nameImage(image)));
+  const needed = images.flatMap(({ image, keptFor }) =>
+    keptFor.length === 0 ? [] : image.ancestors.map((ancestor) => ({ ancestor, needs: nameImage(image) })),
+  );
+  const untagged = needed.filter(({ ancestor }) => !known.has(nameImage(ancestor)));
+  return [...new Map(untagged.map((each) => [nameImage(each.ancestor), each])).values()];
 }
 
 /** Of each repository and environment the newest ones, by when they were let in last. */

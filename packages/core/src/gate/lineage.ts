@@ -59,10 +59,10 @@ export function findPair(
 }
 
 /** Images that one was rebased from, by the word of who attested it: each may have been withdrawn. */
-export function listAncestors({ statement }: VerifiedStatement): Digest[] {
+export function listAncestors({ statement }: Pick<VerifiedStatement, "statement">): ImageId[] {
   if (statement.predicateType !== predicateTypes.provenance) return [];
   const read = readProvenance(statement);
-  return "problem" in read ? [] : listNamedImages(read, rebasedImage).map(({ digest }) => digest);
+  return "problem" in read ? [] : listNamedImages(read, rebasedImage);
 }
 
 /** What of the old image one digest of the new one is of: of an index the index, of an image in it that of its platform. */

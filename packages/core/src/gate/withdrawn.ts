@@ -84,7 +84,10 @@ function concerns({ thing }: Withdrawal, digest: Digest, told: readonly Told[]):
   if (thing.kind === "image")
     return (
       thing.digest === digest ||
-      told.some(({ signed }) => isRootOf(signed, thing.digest) || listAncestors(signed).includes(thing.digest))
+      told.some(
+        ({ signed }) =>
+          isRootOf(signed, thing.digest) || listAncestors(signed).some(({ digest }) => digest === thing.digest),
+      )
     );
   return thing.kind === "base" && told.some(({ bases }) => bases !== "unreadable" && bases.includes(thing.digest));
 }

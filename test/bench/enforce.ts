@@ -34,22 +34,28 @@ export async function benchEnforce(bench: EnforceBench): Promise<BenchLine[]> {
   const proxy = await startCountingProxy(server.host);
   try {
     bench.say(`pushing ${bench.images} images on ${bench.bases} bases`);
-    const { images, policy } = await pushAll(server.host, proxy.host, bench);
-    await writeFile(join(directory, "policy.yaml"), policy);
-    await writeFile(join(directory, "images"), `${images.join("\n")}\n`);
+    const pushed = await pushAll(server.host, bench);
+    // What counts takes as long for a request as who asks: only the run that is counted goes through it.
+    const counted = await writeAsked(join(directory, "counted"), proxy.host, pushed);
+    const timed = await writeAsked(join(directory, "timed"), server.host, pushed);
     await mkdir(join(directory, "home"));
     const env = { PATH: process.env["PATH"], HOME: join(directory, "home") };
     const cli = ["--conditions=goldenpath-source", join(root, "packages", "cli", "bin", "goldenpath.mjs")];
     // The peer's programs are told one name at a time, as a script would tell them.
     const byHand = `tr '\\n' '\\0' < "$2" | xargs -0 -P ${processes} -I{} sh -c '"$0" manifest "$1" >/dev/null && "$0" config "$1" >/dev/null' "$1" {}`;
+    const ofBases = ({ images, policy }: Asked) => [
+      ...[process.execPath, ...cli, "base", "of", ...images],
+      ...["--policy", policy, "--json"],
+    ];
+    const ofCrane = ({ list }: Asked) => ["/bin/sh", "-c", byHand, "sh", bench.crane, list];
     const rows = [
       await measure(bench, proxy, directory, {
         ...{ name: "base of", ours: true, compared: true, note: "from its sources, with the answer", env },
-        argv: [process.execPath, ...cli, "base", "of", ...images, "--policy", join(directory, "policy.yaml"), "--json"],
+        ...{ counted: ofBases(counted), argv: ofBases(timed) },
       }),
       await measure(bench, proxy, directory, {
         ...{ name: "crane", ours: false, compared: true, note: `crane manifest and config, ${processes} at once`, env },
-        argv: ["/bin/sh", "-c", byHand, "sh", bench.crane, join(directory, "images")],
+        ...{ counted: ofCrane(counted), argv: ofCrane(timed) },
       }),
     ];
     const asked = rows[0]?.counts?.requests ?? Number.NaN;
@@ -77,6 +83,8 @@ export async function benchEnforce(bench: EnforceBench): Promise<BenchLine[]> {
 
 interface Contender extends Pick<BenchRow, "name" | "ours" | "note" | "compared"> {
   argv: readonly string[];
+  /** The same by the names of the registry that counts. */
+  counted: readonly string[];
   env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -89,36 +97,61 @@ async function measure(
   say(contender.name);
   proxy.take();
   // The first is counted, and the warm-up.
-  await measureProcess(contender, directory);
+  await measureProcess({ argv: contender.counted, env: contender.env }, directory);
   const counts = proxy.take();
   const measures: ProcessMeasure[] = [];
   for (let round = 0; round < rounds; round++) measures.push(await measureProcess(contender, directory));
   return buildRow(contender, measures, counts);
 }
 
-async function pushAll(
-  host: string,
-  shown: string,
-  { images, bases }: EnforceBench,
-): Promise<{ images: string[]; policy: string }> {
+/** What is asked about, by the names of one host. */
+interface Asked {
+  images: readonly string[];
+  /** A file with one of them a line. */
+  list: string;
+  policy: string;
+}
+
+/** Images and bases without their host: `NAME@sha256:…`. */
+interface Pushed {
+  images: string[];
+  bases: { name: string; digest: string }[];
+}
+
+async function writeAsked(folder: string, host: string, { images, bases }: Pushed): Promise<Asked> {
+  const asked = {
+    images: images.map((image) => `${host}/${image}`),
+    list: join(folder, "images"),
+    policy: join(folder, "policy.yaml"),
+  };
+  const listed = bases.map(
+    ({ name, digest }) => `  - { name: ${name}, image: "${host}/bases/${name}", digests: ["${digest}"] }`,
+  );
+  await mkdir(folder);
+  await writeFile(asked.list, `${asked.images.join("\n")}\n`);
+  await writeFile(asked.policy, `version: 1\nname: acme\nserial: 1\nbases:\n${listed.join("\n")}\n`);
+  return asked;
+}
+
+async function pushAll(host: string, { images, bases }: EnforceBench): Promise<Pushed> {
   const client = createRegistryClient({ ports: silentPorts(), env: {} });
   try {
     const below = [];
-    const listed: string[] = [];
+    const pushed: Pushed = { images: [], bases: [] };
     for (let index = 0; index < bases; index++) {
       const layers = [await tinyLayer({ [`os-${index}`]: "os" }), await tinyLayer({ [`libc-${index}`]: "libc" })];
-      const { digest } = await pushTinyImage(client, { registry: host, name: `bases/base-${index}` }, layers);
+      const base = `base-${index}`;
+      const { digest } = await pushTinyImage(client, { registry: host, name: `bases/${base}` }, layers);
       below.push(layers);
-      listed.push(`  - { name: base-${index}, image: "${shown}/bases/base-${index}", digests: ["${digest}"] }`);
+      pushed.bases.push({ name: base, digest });
     }
-    const pushed: string[] = [];
     for (let index = 0; index < images; index++) {
       const layers = [...(below[index % bases] ?? []), await tinyLayer({ app: `${index}` })];
       const name = `vetted/app-${index % 50}`;
       const { digest } = await pushTinyImage(client, { registry: host, name }, layers);
-      pushed.push(`${shown}/${name}@${digest}`);
+      pushed.images.push(`${name}@${digest}`);
     }
-    return { images: pushed, policy: `version: 1\nname: acme\nserial: 1\nbases:\n${listed.join("\n")}\n` };
+    return pushed;
   } finally {
     await client.close();
   }

@@ -12,8 +12,8 @@ import { isAboutContent } from "../signing/content-errors.ts";
 import { readingLimits } from "../signing/reading-bounds.ts";
 import type { Recorded } from "./record-facts.ts";
 
-/** Tags and images that are looked at at the same time. */
-const concurrency = 4;
+/** Tags and images that are looked at at the same time: as many as a client asks one host for at once. */
+const concurrency = 8;
 /** What registries without a list of referrers, and cosign before bundles, have tags for: a digest's, or its first part. */
 const ownTag = /^sha(?:256|512)-[0-9a-f]{64}(?:\.\w+)?$/;
 

@@ -1,6 +1,6 @@
 import { amd64, arm64, base, ids } from "@goldenpath/testing/base-facts";
 import { describe, expect, test } from "vitest";
-import { findNearestBase, identifyBase, isSamePlatform } from "./identify.ts";
+import { findNearestBase, identifyBase, isSamePlatform, platformOf } from "./identify.ts";
 
 describe("a platform", () => {
   const arm = { os: "linux", architecture: "arm" };
@@ -70,4 +70,10 @@ test("of several bases the longest counts, with all that have its layers, and on
   expect(found?.bases.map(({ name }) => name)).toEqual(["long", "twin"]);
   expect([found?.matchedLayers, found?.totalLayers]).toEqual([2, 3]);
   expect(identifyBase(image("app"), bases)).toBeUndefined();
+});
+
+test("an image's platform is what its config says of it, and a variant only where there is one", () => {
+  const config = { ...arm64, variant: "v8", "os.version": "1" };
+  expect(platformOf({ config })).toStrictEqual({ ...arm64, variant: "v8" });
+  expect(platformOf({ config: { ...arm64, variant: undefined } as typeof arm64 })).toStrictEqual(arm64);
 });

@@ -41,6 +41,11 @@ describe("an image on no base", () => {
     expect(findRebuiltBase(treeOf({ a: "1", b: "2" }), [small])).toBeUndefined();
   });
 
+  test("three are enough", () => {
+    const three = { a: "1", b: "2", c: "3" };
+    expect(findRebuiltBase(treeOf(three), [{ name: "small", tree: treeOf(three) }])).toMatchObject({ same: 3, of: 3 });
+  });
+
   test("of several, the one with the most files of it", () => {
     const part = {
       name: "part",

@@ -51,7 +51,7 @@ describe("what does not stand on the newest version that counts", () => {
       [version("x", signed([now, now]))],
       { standing: "behind", ...of("x", "2026-12-31"), versionsBehind: 2 },
     ],
-  ])("%s", (_what, matched, standing) => expect(stands(...matched)).toEqual(standing));
+  ])("%s", (_what, matched, standing) => expect(stands(...matched)).toStrictEqual(standing));
 });
 
 test("on the newest it is current, on its last day too, and the policy's day goes before the signed one", () => {
@@ -84,5 +84,5 @@ test("newer versions are counted by the policy's list, a digest that is there tw
 test("by approvals they are those that were signed since, and the first of them says since when", () => {
   const [early, late] = [new Date("2026-05-02"), new Date("2026-05-03")];
   expect(findNewerVersions(version("x", signed([late, early])), listed)).toEqual({ count: 2, since: early });
-  expect(findNewerVersions(version("x", signed()), listed)).toEqual({ count: 0 });
+  expect(findNewerVersions(version("x", signed()), listed)).toStrictEqual({ count: 0 });
 });

@@ -1,49 +1,26 @@
 import { id } from "@goldenpath/testing/base-facts";
+import { dpkgStatus, entry, link, treeOf } from "@goldenpath/testing/file-trees";
 import { describe, expect, test } from "vitest";
 import type { LayerEntry } from "../../layers/contents.ts";
-import { buildTree } from "../../layers/tree.ts";
 import { judgeRebase, type RebaseFacts } from "./judge.ts";
 
 type Layer = readonly LayerEntry[];
-const entry = (path: string, text: string, more: Partial<LayerEntry> = {}): LayerEntry => ({
-  ...{ kind: "file", path, target: "", mode: 0o644, uid: 0, gid: 0, size: text.length, device: "", attributes: {} },
-  ...{ mtime: "0", contentDigest: id(text), content: Buffer.from(text) },
-  ...more,
-});
-const link = (path: string, target: string): LayerEntry =>
-  entry(path, "", { kind: "symlink", target, contentDigest: "" });
 const gone = (path: string): LayerEntry => entry(path, "");
-const tree = (layers: readonly Layer[], trusted = layers.length) =>
-  buildTree(
-    layers.map((entries, at) => ({ diffId: id(`layer ${at}`), entries: [...entries] })),
-    trusted,
-  );
 
 const release = (id = "debian", version = "12") => entry("etc/os-release", `ID=${id}\nVERSION_ID="${version}"\n`);
-const packages = (all: Record<string, string>) =>
-  entry(
-    "var/lib/dpkg/status",
-    Object.entries(all)
-      .map(
-        ([name, version]) =>
-          `Package: ${name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: ${version}\n`,
-      )
-      .join("\n"),
-  );
-
-const old: Layer = [release(), packages({ libc6: "2.36-9", zlib1g: "1.2" }), entry("etc/motd", "old")];
-const next: Layer = [release(), packages({ libc6: "2.36-10", zlib1g: "1.2", more: "1" }), entry("etc/motd", "old")];
+const old: Layer = [release(), dpkgStatus({ libc6: "2.36-9", zlib1g: "1.2" }), entry("etc/motd", "old")];
+const next: Layer = [release(), dpkgStatus({ libc6: "2.36-10", zlib1g: "1.2", more: "1" }), entry("etc/motd", "old")];
 const app: Layer = [entry("app/server", "app")];
 
 /** By layers: of each base one, and those of the application. */
 type Change = { oldBase?: Layer; newBase?: Layer; layers?: Layer[] } & Partial<
-  Pick<RebaseFacts, "labels" | "baseLayers" | "newLayers">
+  Pick<RebaseFacts, "labels" | "topLayer" | "baseLayers" | "newLayers">
 >;
 function judge({ oldBase: before = old, newBase: after = next, layers: own = [app], ...more }: Change = {}) {
   return judgeRebase({
     ...{ labels: {}, topLayer: undefined, newLabels: {}, baseLayers: 1, newLayers: 1 },
-    ...{ oldBase: tree([before]), image: tree([before, ...own], 1) },
-    ...{ newBase: tree([after]), result: tree([after, ...own], 1) },
+    ...{ oldBase: treeOf([before]), image: treeOf([before, ...own], 1) },
+    ...{ newBase: treeOf([after]), result: treeOf([after, ...own], 1) },
     ...more,
   }).map(({ problem }) => problem);
 }
@@ -55,33 +32,40 @@ describe("is refused", () => {
     expect(judge({ labels: { "io.buildpacks.rebasable": "true" } })).toEqual([]);
   });
 
+  test("what the lifecycle has put on another top layer than that of its base, or a label gone wrong", () => {
+    const labels = { "io.buildpacks.lifecycle.metadata": JSON.stringify({ runImage: { topLayer: id("top") } }) };
+    const [problem, ...more] = judge({ labels, topLayer: id("other") });
+    expect([problem, more]).toEqual([expect.stringContaining(`ends with layer ${id("top")}`), []]);
+    expect(judge({ labels, topLayer: id("top") })).toEqual([]);
+  });
+
   test.each<[what: string, change: { oldBase?: Layer; newBase?: Layer }, problem: string]>([
     [
       "another release",
-      { newBase: [release("debian", "13"), packages({ libc6: "3", zlib1g: "2" })] },
+      { newBase: [release("debian", "13"), dpkgStatus({ libc6: "3", zlib1g: "2" })] },
       "the old base is debian 12, and the new one debian 13",
     ],
     [
       "another distribution",
-      { newBase: [release("ubuntu", "12"), packages({ libc6: "3", zlib1g: "2" })] },
+      { newBase: [release("ubuntu", "12"), dpkgStatus({ libc6: "3", zlib1g: "2" })] },
       "the new one ubuntu 12",
     ],
-    ["no release of the old one", { oldBase: [packages({})] }, "the old base does not say"],
-    ["none of the new one", { newBase: [packages({ libc6: "3", zlib1g: "2" })] }, "the new base does not say"],
+    ["no release of the old one", { oldBase: [dpkgStatus({})] }, "the old base does not say"],
+    ["none of the new one", { newBase: [dpkgStatus({ libc6: "3", zlib1g: "2" })] }, "the new base does not say"],
     [
       "a release without a number",
-      { newBase: [entry("etc/os-release", "ID=debian\n"), packages({ libc6: "3", zlib1g: "2" })] },
+      { newBase: [entry("etc/os-release", "ID=debian\n"), dpkgStatus({ libc6: "3", zlib1g: "2" })] },
       "the new base does not say",
     ],
     ["a base of no packages that anybody can read", { oldBase: [release()] }, "no package database"],
     [
       "a package less",
-      { newBase: [release(), packages({ libc6: "2.36-10" })] },
+      { newBase: [release(), dpkgStatus({ libc6: "2.36-10" })] },
       "package zlib1g:amd64 of the old base (1.2) is not in the new one",
     ],
     [
       "an older package",
-      { newBase: [release(), packages({ libc6: "2.36-8", zlib1g: "1.2" })] },
+      { newBase: [release(), dpkgStatus({ libc6: "2.36-8", zlib1g: "1.2" })] },
       "(2.36-9) is 2.36-8 in the new one, which is not newer",
     ],
   ])("%s", (_what, change, problem) => {
@@ -92,7 +76,7 @@ describe("is refused", () => {
 
   test("no more than ten of many packages are told", () => {
     const many = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`p${at}`, "1"]));
-    expect(judge({ oldBase: [release(), packages(many)] })).toHaveLength(10);
+    expect(judge({ oldBase: [release(), dpkgStatus(many)] })).toHaveLength(10);
   });
 
   const changed = (path: string) => `layer 2 of the image has changed ${path} of the old base, which is another file`;

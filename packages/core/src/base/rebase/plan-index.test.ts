@@ -50,7 +50,9 @@ test("of the old image's descriptor stays what is not about its bytes", () => {
   ]);
   const bare = describe({ platform: { os: "linux", architecture: "amd64" } });
   const [planned] = planIndex(index([bare]), replaced, undefined).manifests;
-  expect(planned).toEqual({ ...bare, digest: two, size: 2 });
+  expect(planned).toStrictEqual({ ...bare, digest: two, size: 2 });
+  const [told] = planIndex(index([bare]), new Map([[one, becomes(two)]]), undefined).manifests;
+  expect(told).toStrictEqual({ ...bare, digest: two, size: 2 });
 });
 
 test("one that stays is kept to the letter, in its place, and attestations are left out", () => {

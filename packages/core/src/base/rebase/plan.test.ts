@@ -46,7 +46,27 @@ test("what a container starts with stays the application's; where it runs is the
   });
 });
 
+test("of an old image that runs elsewhere the new base's variant and version are told, each where it has one", () => {
+  const newBase = part("new", { os: "windows", "os.version": "10.0.2", "os.features": ["win32k"] });
+  expect(plan(part("os libc a", { variant: "v2", "os.version": "10.0.1" }), newBase).config).toStrictEqual({
+    ...{ os: "windows", architecture: "amd64", "os.version": "10.0.2", "os.features": ["win32k"] },
+    ...{ rootfs: { type: "layers", diff_ids: ids("new a") }, history: [] },
+  });
+  expect(plan(part("os libc a"), part("new", { variant: "v8" })).config).toMatchObject({ variant: "v8" });
+});
+
 describe("what it says of its base", () => {
+  test("is the new one in the lifecycle's label, with its last layer and its own labels", () => {
+    const label = "io.buildpacks.lifecycle.metadata";
+    const runImage = { topLayer: id("libc"), reference: "old" };
+    const image = part("os libc a", { config: { Labels: { [label]: JSON.stringify({ runImage }), kept: "yes" } } });
+    const newBase = part("new top", { config: { Labels: { "io.buildpacks.base.distro.name": "debian", x: "y" } } });
+    const { config } = plan(image, newBase);
+    const { [label]: told = "", ...rest } = config.config?.Labels ?? {};
+    expect(JSON.parse(told).runImage).toMatchObject({ topLayer: id("top"), reference: "r.test/golden@2" });
+    expect(rest).toEqual({ kept: "yes", "io.buildpacks.base.distro.name": "debian" });
+  });
+
   test("is the new one in annotations, and in labels that were there", () => {
     const labels = { "org.opencontainers.image.base.name": "old", kept: "yes" };
     const { config, manifest } = plan(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readProven } from "../approval/predicate.ts";
-import { judgeProven, listLeast, proveScore } from "./demands.ts";
+import { judgeDemands, judgeProven, listLeast, proveScore } from "./demands.ts";
 import type { Proof, Question, ScoreCheck } from "./score.ts";
 
 const check = (question: Question, proof: Proof, outcome: ScoreCheck["outcome"] = "good"): ScoreCheck => ({
@@ -27,6 +27,40 @@ describe("points that are proven", () => {
       check("needless", "layers"),
     ];
     expect(proveScore({ checks })).toEqual({ publisher: 5, updated: 0, open: 0, needless: 10 });
+  });
+});
+
+describe("a score that does not meet what is asked for, beside one that does", () => {
+  const ofCheck = (name: ScoreCheck["name"], outcome: ScoreCheck["outcome"]): ScoreCheck => ({
+    ...check("publisher", "signature", outcome),
+    name,
+  });
+  const judge = (points: number, checks: ScoreCheck[], required: string[] = [], least = {}) =>
+    judgeDemands(
+      { platform: "linux/amd64", score: { points, checks } } as unknown as Parameters<typeof judgeDemands>[0],
+      { minimum: 50, required },
+      [{ name: "a", image: "r.test/a", digests: [], approval: { signers: ["a"], score: least } }],
+      "r.test/a",
+    );
+
+  test("a point less than the minimum", () => {
+    expect(judge(49, [])).toEqual(["linux/amd64 has 49 points, and 50 are asked for (minimum)"]);
+    expect(judge(50, [])).toEqual([]);
+  });
+
+  test.each(["bad", "unknown"] as const)("a check that is required and %s", (outcome) => {
+    const [first, second] = [ofCheck("signed", outcome), ofCheck("sbom", "good")];
+    expect(judge(50, [first, second], ["signed", "sbom"])).toEqual(["linux/amd64: signed is required, and: it is so"]);
+    expect(judge(50, [first, second], ["sbom"])).toEqual([]);
+    expect(judge(50, [ofCheck("signed", "good")], ["signed"])).toEqual([]);
+  });
+
+  test("what the policy asks of it is proven points, and what the caller asks comes besides", () => {
+    expect(judge(50, [ofCheck("signed", "good")], [], { publisher: 6 })).toEqual([
+      expect.stringContaining("5 proven points for publisher"),
+    ]);
+    expect(judge(49, [ofCheck("signed", "bad")], ["signed"], { publisher: 1 })).toHaveLength(3);
+    expect(judge(50, [ofCheck("signed", "good")], [], { publisher: 5 })).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@ import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { base, child, decide } from "@goldenpath/testing/base-facts";
 import { describe, expect, test } from "vitest";
 import type { Approval } from "./choose.ts";
-import { type ApprovalState, judgeApproval } from "./judge.ts";
+import { type ApprovalState, judgeApproval, listByDay, listNewer } from "./judge.ts";
 
 const now = new Date("2026-05-10T12:00:00Z");
 const days = (count: number): number => count * 86_400_000;
@@ -132,4 +132,68 @@ describe("points that were proven when a version was approved", () => {
     expect(ask({ open: 1 })).toEqual([expect.stringContaining("does not say how many points were proven")]);
     expect(judged(state()).rules).toEqual([]);
   });
+});
+
+describe("demands that have a day", () => {
+  const demands = { maxAge: days(5), maxBehind: days(1), score: { open: 1 } };
+  const asked = (enforceFrom: string | undefined, change: Partial<Approval> = {}): ApprovalState =>
+    state(change, { rules: { ...demands, ...(enforceFrom === undefined ? {} : { enforceFrom }) }, newer: [ago(2)] });
+  const rules = (all: readonly { rule: string }[]) => all.map(({ rule }) => rule);
+  const three = ["base.approval", "base.expired", "base.behind"];
+
+  test("refuse from that day on, and wait until then; without one they refuse", () => {
+    const told = (enforceFrom?: string) => {
+      const { refused, waiting } = judgeApproval(asked(enforceFrom), now);
+      return [rules(refused), rules(waiting)];
+    };
+    expect(told("2026-05-10")).toEqual([three, []]);
+    expect(told("2026-05-11")).toEqual([[], three]);
+    expect(told()).toEqual([three, []]);
+  });
+
+  test("let nothing wait that an approver has signed: the end of life, and for what it is", () => {
+    const { refused, waiting } = judgeApproval(
+      asked("2026-05-11", { endOfLife: "2026-05-09", role: "build-only" }),
+      now,
+    );
+    expect([rules(refused), rules(waiting)]).toEqual([["base.build-image", "base.expired"], three]);
+    const none = judgeApproval({ ...asked("2026-05-11"), found: { kind: "refused", problem: "nobody" } }, now);
+    expect([rules(none.refused), none.waiting]).toEqual([["base.approval"], []]);
+  });
+
+  test("have that day of their own whether it has come or not, and others have none", () => {
+    const days = (enforceFrom?: string) =>
+      listByDay(judgeApproval(asked(enforceFrom, { endOfLife: "2026-05-09" }), now), "golden").map(({ rule, own }) => [
+        rule,
+        own !== undefined,
+      ]);
+    expect(days("2026-05-11")).toEqual([["base.expired", false], ...three.map((rule) => [rule, true])]);
+    expect(days("2026-05-09")).toContainEqual(["base.behind", true]);
+    expect(days().every(([, own]) => own === false)).toBe(true);
+  });
+});
+
+test("for building in, one that is to run on is refused, and one to build in is not", () => {
+  const told = (role: Approval["role"]) => judged(state({ role }, { use: "build" })).rules;
+  expect([told("run-only"), told("build-only"), told("both")]).toEqual([["build.builder"], [], []]);
+});
+
+test("how far behind it is, and how long it counts, is said in days", () => {
+  const says = (rules: ApprovalState["rules"], ...newer: Date[]) =>
+    judgeApproval(state({}, { rules, newer }), now).refused.map(({ problem }) => problem);
+  expect(says({ maxBehind: days(2) }, ago(7), ago(5.5))).toEqual([
+    "it is 4.5 days behind the newest approved version, and may be 2 days (maxBehind)",
+  ]);
+  expect(says({ maxAge: days(9) })).toEqual([expect.stringContaining("and counts for 9 days (maxAge)")]);
+});
+
+test("newer are the versions that were approved later, and none where it is not approved itself", () => {
+  const version = (count: number): { found: ApprovalState["found"] } => ({
+    found: { kind: "approved", approval: { ...approval, approvedAt: ago(count) } },
+  });
+  const none: { found: ApprovalState["found"] } = { found: { kind: "refused", problem: "nobody" } };
+  const all = [version(3), version(2), none, version(1)];
+  expect(listNewer(version(2).found, all)).toEqual([ago(1)]);
+  expect(listNewer(version(4).found, all)).toEqual([ago(3), ago(2), ago(1)]);
+  expect(listNewer(none.found, all)).toEqual([]);
 });

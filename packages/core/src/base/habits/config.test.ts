@@ -135,3 +135,59 @@ describe("a variable with a secret", () => {
     expect(findSecretVariables(habits)).toEqual([]);
   });
 });
+
+describe("a name in the image's own list", () => {
+  const of = (user: string, ...lines: string[]) => findStartUser(user, Buffer.from(lines.join("\n")));
+
+  test("with digits in it is a name, and no number", () => {
+    expect([of("12x", "12x:x:1000"), of("x12", "x12:x:1000")]).toEqual(["other", "other"]);
+    expect(of("x0", "x0:x:1000")).toBe("other");
+  });
+
+  test("is found with blanks around its line, as runtimes find it", () =>
+    expect(of("app", " \tapp:x:0\r", "other:x:1000")).toBe("root"));
+
+  test("that is there twice is the worst of what is said of it", () => {
+    expect(of("app", "app:x:1000", "app:x:odd")).toBe("unknown");
+    expect(of("app", "app:x:1000", "app:x:0")).toBe("root");
+    expect(of("app", "app:x:1000", "app:x:1001")).toBe("other");
+  });
+
+  test("which is not there, is root's where it is root", () =>
+    expect([of("root", "app:x:1000"), of("app", "root:x:0")]).toEqual(["root", "unknown"]));
+});
+
+describe("a secret in variables and arguments", () => {
+  const inEnv = (...Env: string[]) => findSecretVariables({ config: { Env } }).map(({ name }) => name);
+  const inHistory = (created_by: string) => findSecretVariables({ history: [{ created_by }] }).map(({ name }) => name);
+  const login = "postgres://user:password@host";
+
+  test("has a name, of one letter too, and a value", () => {
+    expect(inEnv(`A=${login}`, "DB_TOKEN=abc")).toEqual(["A", "DB_TOKEN"]);
+    expect(inEnv("TOKENX", `=${login}`, "DB_TOKENX")).toEqual([]);
+  });
+
+  test("is none where the value only says where it is, in quotes too", () => {
+    expect(inEnv("TOKEN='/run/secrets/x'", 'TOKEN="true"', "TOKEN=$OTHER")).toEqual([]);
+    // Quotes that do not hold all of it are a part of the value.
+    for (const value of [`"x"x`, `x"x"`, `'x"`]) expect(inEnv(`TOKEN=${value}`)).toEqual(["TOKEN"]);
+  });
+
+  test("is told of Docker's arguments, however many, and of BuildKit's, each where a builder writes it", () => {
+    expect(inHistory("|12 TOKEN=abc B=c /bin/sh -c make")).toEqual(["TOKEN"]);
+    expect(inHistory("|1 TOKEN=abc cmd /S /C make")).toEqual(["TOKEN"]);
+    expect(inHistory("ENV A=b TOKEN=abc")).toEqual(["TOKEN"]);
+    expect(inHistory("ARG TOKEN=abc")).toEqual(["TOKEN"]);
+    expect(inHistory("RUN echo |1 TOKEN=abc /bin/sh")).toEqual([]);
+    expect(inHistory("RUN ENV TOKEN=abc")).toEqual([]);
+  });
+
+  test("is none in the quotes of another's value", () => {
+    expect(inHistory('ENV A="x TOKEN=abc" B=c')).toEqual([]);
+    expect(inHistory("ENV A='x TOKEN=abc' B=c")).toEqual([]);
+    expect(inHistory("ENV A=x TOKEN=true")).toEqual([]);
+  });
+});
+
+test("a layer that was made by nothing but blanks is nobody's command", () =>
+  expect(findCommitted({ history: [{ created_by: "  " }] }, 1)).toEqual([]));

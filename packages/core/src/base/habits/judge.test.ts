@@ -1,8 +1,10 @@
+import { dpkgStatus, entry, link, treeOf as treeOfLayers } from "@goldenpath/testing/file-trees";
 import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { describe, expect, test } from "vitest";
 import { createCollector, keepContent } from "../../layers/contents.ts";
 import { TarParser } from "../../layers/tar.ts";
 import { buildTree, type FileTree } from "../../layers/tree.ts";
+import type { ImageHabits } from "./config.ts";
 import { type HabitFacts, type HabitRules, judgeHabits } from "./judge.ts";
 
 function treeOf(...entries: TarOptions[]): FileTree {
@@ -143,5 +145,70 @@ describe("what is told", () => {
     expect(found.at(-1)).toMatchObject({ rule: "base.secret", problem: "2 more of the same" });
     const just = judge({ leftovers: many.slice(0, 25) as HabitFacts["leftovers"] }, { refuse: ["secrets"] });
     expect(just).toHaveLength(25);
+  });
+});
+
+describe("what is looked for in an image's files", () => {
+  const look = (
+    files: Parameters<typeof treeOfLayers>[0][number],
+    rules: Partial<HabitRules>,
+    habits: ImageHabits = {},
+  ) =>
+    judgeHabits(
+      { habits, labels: {}, ownLayers: 1, leftovers: [], image: treeOfLayers([files]) },
+      { refuse: [], mustHave: [], ...rules },
+    ).map(({ problem }) => problem);
+
+  test("a user by name where there is no list of users, and an image whose config says nothing", () => {
+    const refuse: HabitRules["refuse"] = ["root-user"];
+    const app = { config: { User: "app" } };
+    expect(look([], { refuse }, app)).toEqual([expect.stringContaining("nobody can tell")]);
+    expect(look([entry("etc/passwd", "app:x:1000")], { refuse }, app)).toEqual([]);
+    expect(look([], { refuse })).toEqual([expect.stringContaining("names no user")]);
+  });
+
+  test("one package of many", () => {
+    const files = [dpkgStatus({ agent: "1", curl: "2" })];
+    expect(look(files, { mustHave: [{ package: "agent" }, { package: "curl" }] })).toEqual([]);
+    expect(look(files, { mustHave: [{ package: "gcc" }] })).toEqual(["it has no package gcc"]);
+  });
+
+  test("a file behind links, as many as Linux follows, and none that go in a circle", () => {
+    const chain = (count: number) => [
+      entry("end", "x"),
+      ...Array.from({ length: count }, (_, at) => link(`l${at + 1}`, at === 0 ? "end" : `l${at}`)),
+    ];
+    const has = (files: Parameters<typeof treeOfLayers>[0][number], file: string) =>
+      look(files, { mustHave: [{ file }] });
+    expect(has(chain(40), "/l40")).toEqual([]);
+    expect(has(chain(41), "/l41")).toEqual(["it has nothing at /l41"]);
+    expect(has([link("a", "b"), link("b", "a")], "/a")).toEqual(["it has nothing at /a"]);
+    expect(has([link("a", "../../..")], "/a")).toEqual([]);
+    expect(has([link("a", "nowhere")], "/a")).toEqual(["it has nothing at /a"]);
+  });
+
+  test("what waits for its own day is told apart from what does not", () => {
+    const day = { enforceFrom: "2026-06-01" };
+    const found = judgeHabits(
+      { habits: {}, labels: {}, ownLayers: 1, leftovers: [], image: treeOfLayers([[]]) },
+      { refuse: [], mustHave: [{ file: "/a" }, { file: "/b", ...day }, { label: "c" }] },
+    );
+    expect(found.map(({ problem, own }) => [problem, own?.from])).toEqual([
+      ["it has nothing at /a", undefined],
+      ["it has no label c", undefined],
+      ["it has nothing at /b", "2026-06-01"],
+    ]);
+    expect(found[0]).not.toHaveProperty("own");
+  });
+
+  test("without its files nobody can tell", () => {
+    const found = judgeHabits(
+      { habits: {}, labels: {}, ownLayers: 1, leftovers: [] },
+      { refuse: [], mustHave: [{ file: "/no thing" }, { package: "no" }] },
+    );
+    expect(found.map(({ problem }) => problem)).toEqual([
+      "nobody can tell whether it has /no thing: it stands on no approved base",
+      "nobody can tell whether it has package no: it stands on no approved base",
+    ]);
   });
 });

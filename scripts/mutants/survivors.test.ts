@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { judgeSurvivors, listSurvivors, listUntried, withoutMutators } from "./survivors.ts";
+import { judgeSurvivors, listSurvivors, listUntried } from "./survivors.ts";
 
 const report = (status: string) => ({
   files: {
@@ -32,14 +32,6 @@ test.each(["Survived", "NoCoverage", "Ignored", "Pending", "CompileError", "Runt
 test.each(["Killed", "Timeout"])("one with the status %s does not", (status) =>
   expect(listSurvivors(report(status))).toEqual([]),
 );
-
-test("what a mutator would have done that was not to is none of them, and all other ignored ones are", () => {
-  expect(listSurvivors(withoutMutators(report("Ignored"), ["StringLiteral"]))).toEqual([survivor]);
-  expect(listSurvivors(withoutMutators(report("Ignored"), ["EqualityOperator"]))).toEqual([]);
-  expect(listUntried(["a.ts"], withoutMutators(report("Killed"), ["EqualityOperator"]))).toEqual([
-    "nothing of a.ts was mutated",
-  ]);
-});
 
 test("a file of which nothing was mutated is told", () => {
   const { files } = report("Killed");

@@ -30,15 +30,6 @@ interface ReportedMutant {
  */
 const dead = new Set(["Killed", "Timeout"]);
 
-/** Without what mutators would have done that were not to: Stryker lists that as ignored. */
-export function withoutMutators({ files }: MutationReport, untried: readonly string[]): MutationReport {
-  const kept = Object.entries(files).map(([file, { source, mutants }]) => [
-    file,
-    { source, mutants: mutants.filter(({ mutatorName }) => !untried.includes(mutatorName)) },
-  ]);
-  return { files: Object.fromEntries(kept) };
-}
-
 export function listSurvivors({ files }: MutationReport): Mutant[] {
   return Object.entries(files).flatMap(([file, { source, mutants }]) =>
     mutants

@@ -14,6 +14,7 @@ import {
 import { fakeDigest } from "@goldenpath/testing/policy";
 import { describe, expect, test } from "vitest";
 import type { SignedStatement } from "../build/strategies/strategy.ts";
+import { clockSkew } from "../policy/day.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { levelSection, readBuildLevel } from "./build-level.ts";
 import { findOrigin, type OriginRule } from "./judge-origin.ts";
@@ -140,6 +141,23 @@ describe("a summary that vouches for no level", () => {
     );
   });
 
+  test("says what would count, and what the policy itself vouches for", () => {
+    const several = level(
+      {},
+      {
+        signers: ["assessor", "auditor"],
+        resources: ["oci://r.test/builds/*", "oci://r.test/apps/*"],
+        policies: ["https://p.example/1", "https://p.example/2"],
+      },
+    );
+    expect(tell([byCi()], several)).toBe(
+      "the build of the provenance by 'pipeline' has no SLSA Build level of at least 3: the policy vouches for no level of its builder; a summary of verifier https://verifier.acme.example/v1 by 'assessor' or 'auditor' for oci://r.test/builds/* or oci://r.test/apps/* under https://p.example/1 or https://p.example/2 would count, and there is none",
+    );
+    expect(tell([byCi(), vsa({ verificationResult: "FAILED" })])).toBe(
+      "the build of the provenance by 'pipeline' is refused by its SLSA level: the newest summary of verifier https://verifier.acme.example/v1, of 2026-05-01T11:00:00.000Z, is FAILED; a newer one that PASSED outweighs it",
+    );
+  });
+
   test("beyond what its verifier may vouch for", () => {
     const lower = level({ atLeast: 3, builders: [{ builder: "https://other.example/b", level: 3 }] }, { upTo: 2 });
     expect(tell([byCi(), vsa()], lower)).toContain("vouches for level 2");
@@ -151,6 +169,8 @@ describe("a summary that vouches for no level", () => {
     expect(tell([byCi()], level(), [vsa()])).toContain("there is none");
     expect(tell([byCi(), vsa({ timeVerified: ago(2) })], level(), [failed])).toContain("is FAILED");
     expect(tell([byCi(), vsa({ timeVerified: ago(0) })], level(), [failed])).toBe("pipeline");
+    const elsewhere = vsa({ verificationResult: "FAILED", verifier: { id: `${verifier}/x` } });
+    expect(tell([byCi(), vsa()], level(), [elsewhere])).toBe("pipeline");
   });
 });
 
@@ -181,6 +201,19 @@ describe("a build has its level", () => {
     ["at another offset from UTC", { timeVerified: "2026-05-01T12:30:00+02:00" }],
   ])("%s", (_what, more) => {
     expect(tell([byCi(), vsa(more)])).toBe("pipeline");
+  });
+
+  test("by any of the verifier's signers, for any of the resources", () => {
+    const resources = ["oci://r.test/apps/*", "oci://r.test/builds/*"];
+    const several = level({}, { signers: ["assessor", "auditor"], resources });
+    expect(tell([byCi(), vsa({}, "auditor")], several)).toBe("pipeline");
+  });
+
+  test("at the last moment of its age, and as far ahead as clocks may differ", () => {
+    const ahead = (more: number) => new Date(now.getTime() + clockSkew + more).toISOString();
+    expect(tell([byCi(), vsa({ timeVerified: ago(30 * 24) })])).toBe("pipeline");
+    expect(tell([byCi(), vsa({ timeVerified: ahead(0) })])).toBe("pipeline");
+    expect(tell([byCi(), vsa({ timeVerified: ahead(1) })])).toContain("from the future");
   });
 
   test("by who signed it, where it has no time of its own", () => {
@@ -264,6 +297,10 @@ describe("what is read", () => {
       "pkg:oci/shop@sha256%3Axyz?repository_url=r.test/builds/shop",
       "pkg:oci/shop?repository_url=r.test/builds/shop&repository_url=r.test/builds/other",
       "pkg:oci/shop?tag=1",
+      "pkg:oci/shop",
+      "pkg:oci/shop?repository_url=r.test/Builds/Shop",
+      "pkg:oci/shop?repository_url=r.test/builds/shop#app",
+      "xpkg:oci/shop?repository_url=r.test/builds/shop",
       "pkg:npm/shop@1?repository_url=r.test/builds/shop",
       "https://r.test/builds/shop",
       "oci://r.test/builds/shop@sha256:xyz",

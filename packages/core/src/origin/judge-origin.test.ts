@@ -10,6 +10,7 @@ import {
   type githubPredicate,
   identity,
   imported,
+  importPredicate,
   ofShop,
   repository,
   signed,
@@ -76,6 +77,7 @@ describe("whose word says where an image comes from", () => {
       ],
       ofShop("pipeline"),
     ],
+    ["at another offset from UTC as well", [byCi({ finishedOn: "2026-05-01T13:00:00+02:00" })], ofShop("pipeline")],
     ["not without a commit", [byCi({ dependencies: [] })], "it names 0 commits"],
     [
       "not with what is no commit",
@@ -88,6 +90,11 @@ describe("whose word says where an image comes from", () => {
       "no commit of a repository",
     ],
     ["not with what is no provenance", [signed(predicateTypes.provenance, {}, "pipeline")], "can't be understood"],
+    [
+      "not with a statement of another type, by the importer",
+      [signed(predicateTypes.vulnerabilities, importPredicate(), "importer")],
+      "nothing is signed about",
+    ],
     [
       "not with a statement of another type",
       [signed(predicateTypes.vulnerabilities, ciPredicate(), "pipeline")],
@@ -137,6 +144,8 @@ describe("GitHub's provenance", () => {
       ofRepository("oci://docker.io/library/redis"),
       "no repository at an https URL",
     ],
+    ["a repository that begins otherwise", ofRepository(`x${repository}`), "no repository at an https URL"],
+    ["a commit without a digest", { dependencies: [{ uri: dependency.uri }] }, "it names no commit of"],
     ["a repository that holds a ref", ofRepository(`${repository}@refs/heads/main`), "no repository at an https URL"],
     ["a repository of no host", ofRepository("https://"), "no repository at an https URL"],
     [

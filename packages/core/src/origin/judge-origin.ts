@@ -84,7 +84,7 @@ export function findOrigin(
   const [first] = covering;
   if (first === undefined || covering.length < parts.length) {
     const objections = judged.filter((each): each is OriginObjection => "problem" in each);
-    const bare = view.children.find((_, index) => root === undefined && parts[index] === undefined) ?? view.digest;
+    const bare = view.children.find((_, index) => parts[index] === undefined) ?? view.digest;
     return { objections: objections.length > 0 ? objections : [{ problem: explainAbsence(bare, first, rules, view) }] };
   }
   const repositories = [...new Set(accepted.map(({ source }) => source.repository))];
@@ -92,7 +92,7 @@ export function findOrigin(
     const problem = `what is signed about it contradicts itself: it is of ${repositories.join(", and of ")}`;
     return { objections: [{ problem }] };
   }
-  if (covering.some(({ source }) => !isSameSource(source, first.source)))
+  if (covering.some(({ source }) => !isSameBuild(source, first.source)))
     return { objections: [{ problem: explainDifferentChildren }] };
   const builders = first.builders.filter((name) => covering.every((each) => each.builders.includes(name)));
   if (builders.length === 0) return { objections: [{ problem: "no builder of the policy takes all of its children" }] };
@@ -103,16 +103,12 @@ export function findOrigin(
 const explainDifferentChildren =
   "its children are of different versions of their source, or of builds that different events or workflows started";
 
-/** One child's event would otherwise stand for all: a pull request's build beside one of what is in the repository. */
-function isSameSource(a: OriginSource, b: OriginSource): boolean {
-  const { repository, version, ref, event, callerId } = a;
-  return (
-    repository === b.repository &&
-    version === b.version &&
-    ref === b.ref &&
-    event === b.event &&
-    callerId === b.callerId
-  );
+/**
+ * Of one repository, so that no child's event stands for all: a pull request's build beside one of what is in the
+ * repository.
+ */
+function isSameBuild({ version, ref, event, callerId }: OriginSource, other: OriginSource): boolean {
+  return version === other.version && ref === other.ref && event === other.event && callerId === other.callerId;
 }
 
 /** What somebody signed that would say it, and why that counts for nothing, helps whoever has to mend it. */

@@ -60,6 +60,11 @@ describe("BuildKit's provenance in a signed manifest", () => {
     expect(readBuildKitProvenance(v1({ metadata: times }), identity)).toEqual({ ...expected, buildType: typeV1 });
     const timesV02 = { buildStartedOn: times.startedOn, buildFinishedOn: times.finishedOn };
     expect(readBuildKitProvenance(v02({ metadata: timesV02 }), identity)).toEqual({ ...expected, buildType: typeV02 });
+    const offset = { finishedOn: "2026-11-01T11:01:00+01:00" };
+    expect(readBuildKitProvenance(v1({ metadata: offset }), identity)).toHaveProperty(
+      "finishedOn",
+      expected.finishedOn,
+    );
     const started = readBuildKitProvenance(v1({ metadata: { startedOn: times.startedOn } }), identity);
     expect(started).toMatchObject({ finishedOn: new Date(times.startedOn) });
     const ofRef = v1({ source: { uri: `${repository}.git#refs/heads/main:app`, digest } });

@@ -32,11 +32,18 @@ describe("slsa-github-generator's", () => {
       { invocation: ofSource({ ...source, uri: uri.replace("https", "http") }) },
       "no commit of a repository",
     ],
+    ["that begins otherwise", { invocation: ofSource({ ...source, uri: `x${uri}` }) }, "no commit of a repository"],
+    ["that goes on after it", { invocation: ofSource({ ...source, uri: `${uri}#x` }) }, "no commit of a repository"],
     ["without a ref", { invocation: ofSource({ ...source, uri: `git+${repository}` }) }, "no commit of a repository"],
     ["without a workflow", { invocation: ofSource({ ...source, entryPoint: undefined }) }, "not name the workflow"],
     ["without an event", { invocation: { configSource: source } }, "does not name the event"],
     ["with an empty event", { invocation: { configSource: source, environment: { github_event_name: "" } } }, "event"],
     ["with another commit", { materials: [{ uri, digest: { sha1: "e".repeat(40) } }] }, "two commits"],
+    [
+      "with another commit, and what it used besides",
+      { materials: [{ uri: "pkg:docker/go" }, { uri, digest: { sha1: "e".repeat(40) } }] },
+      "two commits",
+    ],
     ["with no digest of its source", { materials: [{ uri }] }, "two commits"],
     ["without an invocation", { invocation: undefined }, "no commit of a repository"],
     ["without a builder", { builder: undefined }, "builder"],
@@ -58,6 +65,19 @@ describe("slsa-github-generator's", () => {
       },
       finishedOn: new Date("2026-05-01T10:05:00Z"),
     });
+  });
+
+  test("tells it with what was used besides, and of the time at another offset from UTC", () => {
+    const materials = [material, { uri: "pkg:docker/go", digest: { sha1: "e".repeat(40) } }];
+    const buildFinishedOn = "2026-05-01T12:05:00+02:00";
+    expect(read(generator({ materials, metadata: { buildFinishedOn } }))).toMatchObject({
+      source: { version: commit },
+      finishedOn: new Date("2026-05-01T10:05:00Z"),
+    });
+  });
+
+  test("is of the type that SLSA gave it", () => {
+    expect(provenanceTypeV02).toBe("https://slsa.dev/provenance/v0.2");
   });
 
   test("is not read as of version 1", () => {
@@ -84,6 +104,11 @@ describe("another build type's", () => {
       },
       "2 commits",
     ],
+    [
+      "with a second version that its configuration names without an address",
+      { invocation: { configSource: { digest: { gitCommit: "e".repeat(40) } } } },
+      "2 commits",
+    ],
     ["with a second version", { materials: [{ uri, digest: { sha1: "e".repeat(40) } }] }, "2 commits"],
     [
       "of BuildKit's, whose name is another commit than its digest",
@@ -106,6 +131,7 @@ describe("another build type's", () => {
       { materials: [material, { uri: "pkg:docker/go", digest: { sha256: "a" } }] },
       "refs/heads/main",
     ],
+    ["beside a file without a digest", { materials: [material, { uri: "https://x.example/y" }] }, "refs/heads/main"],
     ["of materials alone", { invocation: undefined }, "refs/heads/main"],
     ["of its configuration alone", { materials: undefined }, "refs/heads/main"],
     ["as BuildKit has it", { invocation: undefined, materials: [{ ...material, uri: buildkit("") }] }, undefined],

@@ -69,8 +69,7 @@ function readGenerator({ invocation, materials }: Parsed): OriginSource | { prob
 
 function readMaterials({ invocation, materials }: Parsed): OriginSource | { problem: string } {
   const { uri, digest } = invocation?.configSource ?? {};
-  const config: NamedDigest[] = uri === undefined ? [] : [{ uri, digest }];
-  const all = [...config, ...(materials ?? [])];
+  const all: NamedDigest[] = [{ uri, digest }, ...(materials ?? [])];
   // The source is a material as well, as the specification has it.
   const commitOf = ({ digest: of }: NamedDigest): string | undefined => of?.["gitCommit"] ?? of?.["sha1"];
   const once = new Map(all.map((each) => [JSON.stringify([each.uri, commitOf(each)]), each]));

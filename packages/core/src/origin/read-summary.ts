@@ -64,7 +64,6 @@ export function readResource(uri: string): NamedResource {
 /** `pkg:oci/NAME@sha256%3A…?repository_url=HOST/NAME`: https://github.com/package-url/purl-spec, type oci */
 function readPackageUrl(uri: string): NamedResource | undefined {
   const [, version, query] = /^pkg:oci\/[^/@?#]+(?:@([^?#]+))?\?([^#]+)$/.exec(uri) ?? [];
-  if (query === undefined) return undefined;
   const [repository, ...others] = new URLSearchParams(query).getAll("repository_url");
   if (repository === undefined || others.length > 0 || !isParsable(() => parseReference(repository))) return undefined;
   const digest = version?.replace(/%3a/i, ":");

@@ -209,3 +209,46 @@ describe("a manifest of attestations", () => {
     expect(await with_({ ...layer, size: maxBundleBytes })).toHaveLength(1);
   });
 });
+
+describe("a signer of such manifests", () => {
+  const signerOf = (change: object = {}) => ({
+    kind: "keyless-manifest" as const,
+    ...{ issuer: builderRun.issuer, workflow: builderWorkflow, at: [builderCommit], ownerId: "4321" },
+    ...{ repositories: ["https://github.com/acme/*"], ...change },
+  });
+  const kindsRefused = (signer: object) =>
+    keylessManifest.signerSchema.safeParse(signer).error?.issues.filter(({ path }) => path[0] === "kind").length ?? 0;
+
+  test("is called by its kind", () => {
+    expect(kindsRefused(signerOf())).toBe(0);
+    expect(kindsRefused(signerOf({ kind: "keyless" }))).toBe(1);
+  });
+
+  test("is checked by hand by the digests of the manifest and of the statement, and by cosign", async () => {
+    const blobs = new Blobs();
+    const of = found(attestation(blobs, '{"a":1}'));
+    const holder = await signature(blobs, of);
+    const [bytes, manifest] = [encode({ a: 1 }), encode(of.manifest)];
+    const bundle = blobs.kept.get(holder.manifest.layers[0]?.digest as Digest) as Uint8Array;
+    const piece = {
+      ...{ signer: "builder", file: "evidence/1.json.json", bytes, subject: child.digest, image: "image.json" },
+      predicateType: "https://slsa.dev/provenance/v1",
+      parts: [child, of.descriptor].map(({ mediaType }) => ({ mediaType, bytes: manifest })),
+      below: [{ manifest: encode(holder.manifest), blobs: [bundle] }],
+    };
+    const instance = { trustedRoot: sigstore.trustedRoot, proof: "log" } as SigstoreInstance;
+    const check = (more: object) =>
+      keylessManifest.checkByHand({ ...signerOf(), instance } as never, { ...piece, ...more } as never);
+    const { first, argv, files } = check({});
+    expect(first).toEqual(["sha256sum", "--check", "--strict", "evidence/1.json.sha256"]);
+    expect(argv).toEqual(expect.arrayContaining(["cosign", "evidence/1.json.sigstore", cosignSignature]));
+    expect(files).toEqual({
+      "trust/builder.trusted-root.json": sigstore.trustedRoot,
+      "evidence/1.json.manifest": manifest,
+      "evidence/1.json.sigstore": bundle,
+      "evidence/1.json.sha256": `${digestHex(digestOf(manifest))}  evidence/1.json.manifest\n${digestHex(digestOf(bytes))}  evidence/1.json.json`,
+    });
+    for (const lacking of [{ parts: undefined }, { parts: [] }, { below: undefined }, { below: [] }])
+      expect(() => check(lacking)).toThrow("evidence that nobody has verified");
+  });
+});

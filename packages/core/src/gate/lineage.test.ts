@@ -1,8 +1,10 @@
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import type { Repository } from "@goldenpath/registry-client/oci/reference";
+import { provenance } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import { planRebase } from "../base/rebase/plan.ts";
+import { rebase, rebasedImage } from "../build/strategies/rebase.ts";
 import { imageUri } from "../signing/verification-summary.ts";
 import {
   compareImages,
@@ -12,9 +14,11 @@ import {
   type LineageBase,
   type LineageChild,
   type LineageImage,
+  listAncestors,
   listNamedImages,
 } from "./lineage.ts";
 
+const baseName = "org.opencontainers.image.base.name";
 const repository = { registry: "r.test", name: "shop" };
 const bases = { registry: "r.test", name: "bases/golden" };
 const descriptor = (name: string) => ({ mediaType: mediaTypes.ociLayerTarGzip, digest: digestOf(name), size: 1 });
@@ -65,6 +69,24 @@ describe("an image is the old one on another base", () => {
     expect(compareImages(now, { ...old, bases: [] }, told)).toHaveLength(1);
   });
 
+  test("whose labels name the new base, where they named the old one", () => {
+    const labelled = { ...application, config: { ...application.config, config: { Labels: { [baseName]: "old" } } } };
+    const before = image("old", [labelled], [first]);
+    expect(compareImages(image("now", [putOn(labelled, first, second)], [second]), before, told)).toEqual([]);
+    const unchanged = putOn(labelled, first, second);
+    const stale = { ...unchanged, config: { ...unchanged.config, config: labelled.config.config } };
+    expect(compareImages(image("now", [stale], [second]), before, told)).not.toEqual([]);
+  });
+
+  test("by a base all of whose layers are its first", () => {
+    const stranger = base("9", ["one", "x", "y"]);
+    const names = { ...told, old: [first, stranger] };
+    expect(compareImages(now, { ...old, bases: [first, stranger] }, names)).toEqual([]);
+    expect(compareImages(now, { ...old, bases: [stranger] }, names)).toEqual([
+      expect.stringContaining("the image that was rebased has the layers"),
+    ]);
+  });
+
   test("by the base of its own platform alone", () => {
     const arm = base("2", ["two"], "arm64");
     expect(compareImages({ ...now, bases: [arm] }, old, told)).toEqual([expect.stringContaining("it has the layers")]);
@@ -100,6 +122,10 @@ describe("an image is the old one on another base", () => {
       arm.digest,
     ]);
     expect(findOldDigest(onBoth, both, onBoth.digest)).toBe(both.digest);
+    const [single] = now.children;
+    expect(findOldDigest({ ...now, digest: single?.digest ?? now.digest }, both, single?.digest ?? now.digest)).toBe(
+      both.digest,
+    );
   });
 
   test("and not itself", () => {
@@ -116,11 +142,37 @@ test("both images have to have been looked at", () => {
   expect(findPair(lineage, digest, undefined)).toEqual(unseen);
   expect(findPair(lineage, digest, digestOf("x"))).toEqual(unseen);
   expect(findPair(new Map([[digest, now]]), digest, old.digest)).toEqual(unseen);
+  expect(findPair(new Map([[old.digest, old]]), digest, old.digest)).toEqual(unseen);
+  const away = { problem: "it is away" };
+  expect(
+    findPair(
+      new Map<Digest, LineageImage | typeof away>([
+        [digest, away],
+        [old.digest, old],
+      ]),
+      digest,
+      old.digest,
+    ),
+  ).toEqual(unseen);
   const gone = new Map<Digest, LineageImage | { problem: string }>([
     [digest, now],
     [old.digest, { problem: "it is gone" }],
   ]);
   expect(findPair(gone, digest, old.digest)).toEqual({ problem: `${unseen.problem}: it is gone` });
+});
+
+test("what an image was rebased from is told by a provenance alone, and by one that can be read", () => {
+  const [a, b] = [digestOf("a"), digestOf("b")];
+  const signed = provenance("build", {
+    image: { repository, digest: now.digest, children: [] },
+    buildType: rebase.buildType,
+    materials: [a, b].map((digest) => ({ repository, digest, name: rebasedImage })),
+    bases: [],
+  });
+  const changed = (more: object) => ({ ...signed, statement: { ...signed.statement, ...more } });
+  expect(listAncestors(signed)).toEqual([a, b]);
+  expect(listAncestors(changed({ predicateType: "https://cyclonedx.org/bom" }))).toEqual([]);
+  expect(listAncestors(changed({ predicate: {} }))).toEqual([]);
 });
 
 test("an image is named where package URL and digest are of one image, and by the name that is asked for", () => {

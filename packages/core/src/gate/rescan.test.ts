@@ -141,7 +141,12 @@ describe("a rescan's failure counts now, where what it overtook is not there as 
       ({ found }) => [
         edited(passAt(found, 3, { passed: false, violations: 1 }), ["verifiedLevels"], ["GOLDENPATH_SCAN"]),
       ],
-      "is FAILED as well",
+      `the verdict before it, of ${ago(3 * day).toISOString()}, is FAILED as well`,
+    ],
+    [
+      "what lies there is a pass of another level",
+      ({ found, pass }) => [found, edited(pass, ["verifiedLevels"], ["GOLDENPATH_BASE"])],
+      "is no pass of scan",
     ],
     [
       "the rescans since the pass are gone",
@@ -181,6 +186,9 @@ describe("a rescan's failure counts now, where what it overtook is not there as 
     const failed = (days: number, more: Partial<SummaryFacts> = {}) =>
       passAt(found, days, { passed: false, violations: 1, ...more });
     expect(rulesOf(run([found, pass], [failed(2)]))).toEqual(["gate.failed"]);
+    expect(decideGate(run([found, pass], [failed(2)])).violations[0]?.problem).toContain(
+      `is FAILED; one of ${ago(2 * day).toISOString()}, after the last pass, is FAILED as well`,
+    );
     expect(rulesOf(run([found, pass], [failed(3)]))).toEqual(["gate.failed"]);
     expect(rulesOf(run([found, pass], [failed(4)]))).toEqual([]);
     expect(rulesOf(run([found, pass], [failed(2, { countsFrom: inDays(9) })]))).toEqual([]);
@@ -217,6 +225,42 @@ test("until its day, a rescan's failure is as good as the pass that it overtook,
     ...{ passed: false, violations: 1, timeVerified: ago(2 * day), countsFrom: inDays(12) },
   });
   expect(rulesOf(factsOf(rescanned(all, {}, [old, before]), { policy: under(fortnight) }))).toEqual([]);
+  // A pass is one, whatever day it says.
+  const dated = summary("scan", "scan", [all.vulnerabilities], {
+    ...{ timeVerified: ago(3 * day), countsFrom: inDays(9) },
+  });
+  expect(rulesOf(factsOf(rescanned(all, {}, [dated]), { policy: under(fortnight) }))).toEqual([]);
+});
+
+test("a pass under a policy that was superseded is overtaken by when it was signed, or else by when it says it is of", () => {
+  const version = { serial: 6, digest: digestOf("serial 6") };
+  const supersededAt = ago(3 * 60 * minute);
+  const loaded: LoadedPolicy = {
+    ...under(fortnight),
+    policy: { ...under(fortnight).policy, accepts: day },
+    inForce: {
+      ...{ repositories: ["registry.example/goldenpath-policy"], name: "acme", serial: 7, digest: policy.digest },
+      ...{ source: policy.uri, artifact: digestOf("artifact"), activatedAt: supersededAt },
+      predecessors: [{ ...version, activatedAt: ago(9 * 60 * minute), supersededAt }],
+    },
+  };
+  // What is under way when the policy changes may still end within the hour.
+  const at = (made: number, signedAt?: number) => {
+    const all = whole();
+    const about = { timeVerified: ago(made * minute), policy: { uri: "p", ...version } };
+    const pass = summary("scan", "scan", [all.vulnerabilities], about);
+    const time = signedAt === undefined ? {} : { time: ago(signedAt * minute) };
+    return rulesOf(factsOf(rescanned(all, {}, [{ ...pass, ...time }]), { policy: loaded }));
+  };
+  expect(at(130, 119)).toEqual(["gate.failed"]);
+  expect(at(130, 121)).toEqual([]);
+  expect(at(119)).toEqual(["gate.failed"]);
+  expect(at(121)).toEqual([]);
+});
+
+test("a failure whose day is over says so", () => {
+  const facts = factsOf(rescanned(whole(), { countsFrom: ago(minute) }), { policy: under(fortnight) });
+  expect(decideGate(facts).violations[0]?.problem).toMatch(/is FAILED; by the policy in force it counts now$/);
 });
 
 test("a failure of another stage has no days", () => {

@@ -1,0 +1,23 @@
+import { environment, policy } from "@goldenpath/testing/gate-evidence";
+import { expect, test } from "vitest";
+import { findEnvironment } from "./find-environment.ts";
+
+const withEnvironments = (...names: string[]) => ({
+  ...policy,
+  policy: { ...policy.policy, environments: Object.fromEntries(names.map((name) => [name, environment])) },
+});
+
+test("an environment is one of the policy's, by its own name", () => {
+  expect(findEnvironment(withEnvironments("staging", "production"), "production")).toBe(environment);
+  const wayOut = "Name an environment of the policy, or have its owners add this one.";
+  const named = (name: string, others: string) =>
+    expect.objectContaining({
+      ...{ name: "UserError", code: "environment-unknown", wayOut },
+      message: `input 'environment' is '${name}'; policy '${policy.policy.name}' has ${others}`,
+    });
+  for (const name of ["prod", "toString", "__proto__"])
+    expect(() => findEnvironment(withEnvironments("staging", "production"), name)).toThrow(
+      named(name, "staging, production"),
+    );
+  expect(() => findEnvironment(withEnvironments(), "production")).toThrow(named("production", "none"));
+});

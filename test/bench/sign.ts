@@ -168,7 +168,7 @@ async function benchSix(world: World, does: "sign" | "verify", where: "near" | "
   if (does === "verify") await runOurs(world, { does: "sign", images: [nameAt(registry.server.host, signed)], stages });
   const imageAt = async (host: string): Promise<string> =>
     nameAt(host, does === "sign" ? await registry.newImage() : signed);
-  const [ours, theirs, starts]: [ProcessMeasure[], ProcessMeasure[], ProcessMeasure[]] = [[], [], []];
+  const [ours, theirs, starts, nodes]: ProcessMeasure[][] & { length: 4 } = [[], [], [], []];
   let counts: [ours: Counts, theirs: Counts] | undefined;
   // The first round is the warm-up, and counts.
   for (let round = 0; round <= bench.rounds; round++) {
@@ -180,6 +180,7 @@ async function benchSix(world: World, does: "sign" | "verify", where: "near" | "
     theirs.push(await runCosign(world, does, await imageAt(host)));
     counts ??= [own, proxy.take()];
     starts.push(await runOurs(world, { does, images: [], stages: [] }));
+    nodes.push(await measureProcess({ argv: [process.execPath, "-e", "0"], env: {} }, world.directory));
   }
   const word = does === "sign" ? "attest" : "verify-attestation";
   const rows = withRatios([
@@ -187,6 +188,7 @@ async function benchSix(world: World, does: "sign" | "verify", where: "near" | "
     rowOf(`cosign ${word}`, false, "six runs, one after the other, each with its start", theirs.slice(1)),
   ]).map((row, index) => ({ ...row, ...(counts?.[index] === undefined ? {} : { counts: counts[index] }) }));
   rows.push(rowOf("start", true, "of that, its start alone: Node's, and loading the bundle", starts.slice(1)));
+  rows.push(rowOf("node", true, "`node -e 0`: what no program in it can be faster than", nodes.slice(1)));
   const [own, peer] = rows.map(({ seconds }) => seconds?.median ?? Number.NaN);
   const distance = where === "far" ? `, ${farAway} ms from the registry` : "";
   const words = `${does}: six stages in at most ${limit} of six \`cosign ${word}\`${distance}`;

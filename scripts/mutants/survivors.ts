@@ -13,6 +13,15 @@ export interface Mutant {
 /** One that may survive, and why no test can or need fail at it. */
 export type Accepted = Mutant & { reason: string };
 
+/** What decides together, and is tried together. */
+export interface Room {
+  /** Files from the repository's root. */
+  mutated: readonly string[];
+  /** Fast ones alone, as each runs once for every mutant that it covers. */
+  tests: readonly string[];
+  accepted: readonly Accepted[];
+}
+
 /** A report of Stryker's, as far as it is read (mutation-testing-report-schema 2). */
 export interface MutationReport {
   files: Record<string, { source: string; mutants: readonly ReportedMutant[] }>;

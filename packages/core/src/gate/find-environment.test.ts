@@ -1,6 +1,6 @@
 import { environment, policy } from "@goldenpath/testing/gate-evidence";
 import { expect, test } from "vitest";
-import { findEnvironment } from "./find-environment.ts";
+import { findEnvironment, findOnlyEnvironment } from "./find-environment.ts";
 
 const withEnvironments = (...names: string[]) => ({
   ...policy,
@@ -20,4 +20,15 @@ test("an environment is one of the policy's, by its own name", () => {
       named(name, "staging, production"),
     );
   expect(() => findEnvironment(withEnvironments(), "production")).toThrow(named("production", "none"));
+});
+
+test("the only one needs no name, and of several one does", () => {
+  expect(findOnlyEnvironment(withEnvironments("production"))).toBe("production");
+  const unnamed = (others: string) =>
+    expect.objectContaining({
+      ...{ name: "UserError", code: "environment-unknown", wayOut: "Name the one that is meant." },
+      message: `no environment is named, and policy '${policy.policy.name}' has ${others}`,
+    });
+  expect(() => findOnlyEnvironment(withEnvironments("staging", "production"))).toThrow(unnamed("staging, production"));
+  expect(() => findOnlyEnvironment(withEnvironments())).toThrow(unnamed("none"));
 });

@@ -170,7 +170,7 @@ test("what an image was rebased from is told by a provenance alone, and by one t
     bases: [],
   });
   const changed = (more: object) => ({ ...signed, statement: { ...signed.statement, ...more } });
-  expect(listAncestors(signed)).toEqual([a, b]);
+  expect(listAncestors(signed)).toEqual([a, b].map((digest) => ({ repository, digest })));
   expect(listAncestors(changed({ predicateType: "https://cyclonedx.org/bom" }))).toEqual([]);
   expect(listAncestors(changed({ predicate: {} }))).toEqual([]);
 });

@@ -1,14 +1,7 @@
-import type { Accepted } from "./survivors.ts";
+import type { Accepted, Room } from "./survivors.ts";
 
-const times = "packages/core/src/signing/signer-times.ts";
 const verdict = "packages/core/src/gate/judge-verdict.ts";
 const withdrawn = "packages/core/src/gate/withdrawn.ts";
-
-const described = [
-  "From when its word counts: what is signed earlier does not.",
-  "Until when its word counts: what is signed then or later does not. Where nobody but the signer says when that was, nothing of it counts from then on.",
-];
-
 const binding = "packages/core/src/gate/binding.ts";
 const judgeBuild = "packages/core/src/gate/judge-build.ts";
 const full = '["Stryker was here"]';
@@ -58,98 +51,38 @@ const unreadableTimes = [
   reason: "it is never reached: the schema of a provenance refuses each time that is no date before",
 }));
 
-const certificate = "packages/core/src/signing/certificate.ts";
-const certificates = [
-  ...[
-    { mutator: "StringLiteral", original: '"it is not in DER"', replacement: '""' },
-    { mutator: "ConditionalExpression", original: "!certificate.root.toDER().equals(bytes)", replacement: "false" },
-  ].map((each) => ({
-    file: certificate,
-    line: 'if (!certificate.root.toDER().equals(bytes)) throw new CertificateProblem("it is not in DER");',
-    ...each,
-    reason: "it is never taken: today's parser refuses what is not in DER, and this asks again",
-  })),
+const deferral = "packages/core/src/gate/deferral.ts";
+const isDeferred =
+  'if (newest?.summary.countsFrom === undefined || newest.summary.result !== "FAILED") return undefined;';
+const rescans = [
   {
-    file: certificate,
-    line: "const [start, length] = first < 0x80 ? [2, first] : first === 0x81 ? [3, second] : [4, (second << 8) | third];",
-    mutator: "EqualityOperator",
-    original: "first < 0x80",
-    replacement: "first <= 0x80",
-    reason: "it is the same: where that is the length's byte, it is refused as not the shortest",
+    ...{ line: isDeferred, mutator: "OptionalChaining", original: "newest?.summary", replacement: "newest.summary" },
+    reason: "it is the same: without a verdict this is not asked",
   },
   {
-    file: certificate,
-    line: "if (tag !== 0x0c || !isShortest || length === 0 || value.byteLength !== start + length) throw malformed;",
-    mutator: "ConditionalExpression",
-    original: "length === 0",
-    replacement: "false",
-    reason: "it is the same: an empty text is refused where its characters are",
+    ...{ line: isDeferred, mutator: "ConditionalExpression" },
+    ...{ original: 'newest.summary.result !== "FAILED"', replacement: "false" },
+    reason: "it is the same: of a pass it is not told why it does not count later",
   },
   {
-    file: certificate,
-    line: 'text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(value.subarray(start));',
-    mutator: "BooleanLiteral",
-    original: "true",
-    replacement: "false",
-    reason: "fatal's is the same: what is not UTF-8 becomes a character that is refused (the other's fails a test)",
+    ...{ line: "...(rested?.problems ?? []),", mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: where a pass is of another level, that is told",
   },
   {
-    file: "packages/core/src/signing/extensions.ts",
-    line: 'if (oid === undefined || value === undefined) throw new CertificateProblem("an extension of it has no value");',
-    mutator: "ConditionalExpression",
-    original: "oid === undefined",
-    replacement: "false",
-    reason: "it is the same: what has no number has no value either",
+    line: "return new Date(Math.min(timeVerified.getTime(), passed.getTime() + (rules?.every ?? rescannedEvery)));",
+    ...{ mutator: "OptionalChaining", original: "rules?.every", replacement: "rules.every" },
+    reason: "it is the same: without rules nothing counts later, and it ends before",
   },
-  {
-    file: "packages/core/src/signing/extensions.ts",
-    line: "const isCritical = rest.length > 1 && rest[0]?.toBoolean() === true;",
-    mutator: "OptionalChaining",
-    original: "rest[0]?.toBoolean",
-    replacement: "rest[0].toBoolean",
-    reason: "it is the same: there are two or more",
-  },
-];
+].map((each) => ({ file: deferral, ...each }));
 
-const envelope = "packages/core/src/signing/notary/judge-envelope.ts";
-const undated = "return { holds: { from, until: expires !== undefined && expires < until ? expires : until } };";
-const envelopes = [
+const accepted: readonly Accepted[] = [
+  ...rescans,
   {
-    mutator: "ConditionalExpression",
-    original: "expires !== undefined",
-    replacement: "true",
-    reason: "it is the same: what is not there is not before anything",
+    file: "packages/core/src/gate/lineage.ts",
+    line: "const old = rebased === undefined ? undefined : lineage?.get(rebased);",
+    ...{ mutator: "ConditionalExpression", original: "rebased === undefined", replacement: "false" },
+    reason: "it is the same: nothing is known of what is not there",
   },
-  {
-    mutator: "EqualityOperator",
-    original: "expires < until",
-    replacement: "expires <= until",
-    reason: "it is the same: where both are one time, either is that",
-  },
-].map((each) => ({ file: envelope, line: undated, ...each }));
-const remembered = [
-  {
-    line: "if (known !== undefined) return known;",
-    mutator: "ConditionalExpression",
-    original: "known !== undefined",
-    replacement: "false",
-  },
-  {
-    line: "trustedSigners.set(signers, trusted);",
-    mutator: "CallExpression",
-    original: "trustedSigners.set(signers, trusted);",
-    replacement: ";",
-  },
-].map((each) => ({
-  file: "packages/core/src/signing/collect.ts",
-  ...each,
-  reason: "it is the same, and slower: what was verified is verified again",
-}));
-
-export const accepted: readonly Accepted[] = [
-  ...envelopes,
-  ...remembered,
-  ...certificates,
   {
     file: "packages/core/src/gate/problems.ts",
     line: "} catch {",
@@ -197,22 +130,6 @@ export const accepted: readonly Accepted[] = [
     original: "event !== undefined",
     replacement: "true",
     reason: "it is the same: no list of events has one that is not known",
-  },
-  ...described.map((text) => ({
-    file: times,
-    line: text.startsWith("From") ? `from: time(${JSON.stringify(text)}),` : `${JSON.stringify(text)},`,
-    mutator: "StringLiteral",
-    original: JSON.stringify(text),
-    replacement: '""',
-    reason: "a field's description, which the policy's reference shows and nothing decides by",
-  })),
-  {
-    file: times,
-    line: 'return Number.isNaN(time.getTime()) ? "a time that can\'t be read" : time.toISOString().replace(/\\.000Z$/, "Z");',
-    mutator: "Regex",
-    original: "/\\.000Z$/",
-    replacement: "/\\.000Z/",
-    reason: "it is the same: what toISOString gives has that at its end alone",
   },
   ...[
     { mutator: "ConditionalExpression", original: "newest === undefined", replacement: "false" },
@@ -333,3 +250,26 @@ export const accepted: readonly Accepted[] = [
     reason: "it is never taken: there are as many components as wanted ones",
   },
 ];
+
+/** What the gate decides, each stage and all of them. */
+export const gate: Room = {
+  mutated: [
+    "packages/core/src/gate/binding.ts",
+    "packages/core/src/gate/decide.ts",
+    "packages/core/src/gate/deferral.ts",
+    "packages/core/src/gate/find-environment.ts",
+    "packages/core/src/gate/judge-build.ts",
+    "packages/core/src/gate/judge-origin.ts",
+    "packages/core/src/gate/judge-verdict.ts",
+    "packages/core/src/gate/layers.ts",
+    "packages/core/src/gate/lineage.ts",
+    "packages/core/src/gate/match-run.ts",
+    "packages/core/src/gate/match-source.ts",
+    "packages/core/src/gate/problems.ts",
+    "packages/core/src/gate/rescan.ts",
+    "packages/core/src/gate/signed-view.ts",
+    "packages/core/src/gate/withdrawn.ts",
+  ],
+  tests: ["packages/core/src/gate/*.test.ts"],
+  accepted,
+};

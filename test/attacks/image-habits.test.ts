@@ -1,4 +1,4 @@
-import { gzipLayer, type LayerStand, startLayerStand } from "@goldenpath/testing/layered-image";
+import { gzipLayer, type LayerStand, startLayerStand, type TestLayer } from "@goldenpath/testing/layered-image";
 import { type TarOptions, tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { baseEntries, directory, file, link, statusOf, whiteout } from "../support/changed-base.ts";
@@ -7,7 +7,7 @@ import { baseEntries, directory, file, link, statusOf, whiteout } from "../suppo
 
 let stand: LayerStand;
 const images = `images:
-  refuse: [root-user, secrets, package-caches, committed]
+  refuse: [root-user, secrets, credentials, package-caches, committed]
   mustHave:
     - file: /opt/agent/bin/agent
     - package: libssl3
@@ -25,6 +25,7 @@ const base = gzipLayer(
       // What the platform team let into the base is theirs.
       directory("root"),
       file("root/.netrc", "machine a login b password c"),
+      file("opt/agent/token", `glpat-${"Zq3Ty7Lm9Kx2Wv5Rn8Bc"}`),
       directory("var/lib/apt"),
       directory("var/lib/apt/lists"),
       file("var/lib/apt/lists/deb_Packages", "Package: x"),
@@ -58,6 +59,10 @@ async function judge({ layers = [[file("srv/app", "app")]], config = good, histo
 
 const npmrc = "//registry.npmjs.org/:_authToken=npm_planted";
 const netrc = "machine git.acme.test\nlogin robot\npassword planted";
+// Of pieces, so that this file has nothing that looks like one.
+const filling = "Zq3Ty7Lm9Kx2Wv5Rn8Bc";
+const gitlab = `glpat-${filling}`;
+const signingKey = `${"-----BEGIN "}PRIVATE KEY-----\n${filling.repeat(3)}\n${"-----END "}PRIVATE KEY-----\n`;
 const key = "-----BEGIN OPENSSH PRIVATE KEY-----\nplanted\n-----END OPENSSH PRIVATE KEY-----\n";
 
 /** [what, the image, its rule, a part of the sentence, the twin] */
@@ -120,6 +125,20 @@ const cases: [string, Looks, string, string, Looks][] = [
     { history: [{ created_by: "|1 NODE=24 /bin/sh -c npm ci" }] },
   ],
   [
+    "a token in a file of the application",
+    { layers: [[file("srv/app/config.js", `// 1\nexport const token = "${gitlab}";\n`)]] },
+    "base.credential",
+    "layer 2 has at /srv/app/config.js: a token of GitLab in line 2 (sha256 ",
+    { layers: [[file("srv/app/config.js", "export const token = process.env.GITLAB_TOKEN; // glpat-…")]] },
+  ],
+  [
+    "a key that a later layer removes with its folder",
+    { layers: [[directory("srv/keys"), file("srv/keys/sign.pem", signingKey)], [whiteout("srv/keys")]] },
+    "base.credential",
+    "layer 2 has at /srv/keys/sign.pem: a private key in line 1",
+    { layers: [[directory("srv/keys"), file("srv/keys/sign.pem", signingKey.replaceAll("PRIVATE", "PUBLIC"))]] },
+  ],
+  [
     "apt's lists",
     { layers: [[file("var/lib/apt/lists/deb.debian.org_debian_dists_bookworm_InRelease", "x".repeat(200_000))]] },
     "base.package-cache",
@@ -161,7 +180,7 @@ describe("an image with what the policy does not want", () => {
     const refused = await judge(looks);
     expect({ verdict: refused.verdict, rules: refused.rules }).toEqual({ verdict: "fail", rules: [rule] });
     expect(refused.problems.join()).toContain(sentence);
-    expect(refused.problems.join()).not.toContain("planted");
+    expect(refused.problems.join()).not.toMatch(/planted|Zq3Ty/);
     expect(await judge(twin)).toEqual({ verdict: "pass", rules: [], problems: [] });
   });
 
@@ -181,6 +200,31 @@ describe("an image with what the policy does not want", () => {
     const said = await stand.enforce(image);
     expect(said.rules).toEqual(["base.approved", "base.missing", "base.missing"]);
     expect(said.problems.join()).toContain("nobody can tell whether it has /opt/agent/bin/agent");
+  });
+
+  test("an exception lets a credential pass in one file, and in no other one or another image", async () => {
+    const [host] = (await stand.push([base], "quarantine/shop")).split("/");
+    const granted = `exceptions:
+  - rule: base.credential
+    repository: ${host}/quarantine/shop
+    file: /srv/test.pem
+    reason: opens nothing
+    owner: team-shop
+    expires: 2999-12-31
+`;
+    await stand.approve([base], [], `${images}${granted}`);
+    const layer = (...paths: string[]) => gzipLayer(tarOf(...paths.map((path) => file(path, signingKey))));
+    const said = async (name: string, ...layers: TestLayer[]) => {
+      const image = await stand.push([base, ...layers], `quarantine/${name}`, { config: good });
+      const { verdict, problems } = await stand.enforce(image);
+      return { verdict, problems: problems.map((each) => each.replace(/:.*/, "")) };
+    };
+    expect(await said("shop", layer("srv/test.pem"))).toMatchObject({ verdict: "pass" });
+    const both = await said("shop", layer("srv/test.pem", "srv/real.pem"));
+    expect(both.verdict).toBe("fail");
+    expect(both.problems).toContain("layer 2 has at /srv/real.pem");
+    expect(await said("shop2", layer("srv/test.pem"))).toMatchObject({ verdict: "fail" });
+    await stand.approve([base], [], images);
   });
 
   test("without the policy's word all of them pass", async () => {

@@ -30,6 +30,7 @@ export const appliedExceptionSchema = z.object({
   thing: line.optional().describe("What the policy names there: a vulnerability's id or alias, a repository."),
   package: line.optional().describe("The package that the policy names there, where it does."),
   gate: line.optional().describe("The gate that the policy names there, where it does."),
+  file: line.optional().describe("The file in which alone it holds, where the policy names one."),
   repository: line
     .optional()
     .describe("The repository whose images it was granted for, where it was signed beside the policy."),

@@ -46,6 +46,8 @@ export const rules = {
     "an image that starts as root, or as a user of which nobody can tell, where `images.refuse` has root-user",
   "base.secret":
     "an image with a login or a private key in a layer above its base, in an environment variable or in its history, where `images.refuse` has secrets",
+  "base.credential":
+    "an image with a private key or a token, told by its form, in a text file of a layer above its base, where `images.refuse` has credentials",
   "base.package-cache":
     "an image with a package manager's cache in a layer above its base, where `images.refuse` has package-caches",
   "base.committed":

@@ -23,6 +23,7 @@ const options = {
   package: { type: "string" },
   license: { type: "string" },
   gate: { type: "string" },
+  file: { type: "string" },
   reason: { type: "string" },
   owner: { type: "string" },
   ticket: { type: "string" },
@@ -103,12 +104,12 @@ function makeDocument(
   given: Given,
   { id, policy, repository, now }: { id: string | undefined; policy: string; repository: string; now: Date },
 ): ExceptionDocument {
-  const { rule, vulnerability, package: within, license, gate, reason, owner, ticket, expires } = given;
+  const { rule, vulnerability, package: within, license, gate, file, reason, owner, ticket, expires } = given;
   const said =
     action === "withdraw"
       ? { decision: "withdrawn", id, reason }
       : {
-          ...{ decision: "granted", id: randomUUID(), rule, vulnerability, package: within, license, gate },
+          ...{ decision: "granted", id: randomUUID(), rule, vulnerability, package: within, license, gate, file },
           ...{ reason, owner, ticket, starts: given.starts ?? now.toISOString().slice(0, 10), expires },
         };
   const document = { ...said, decidedAt: now.toISOString(), policy, repository };

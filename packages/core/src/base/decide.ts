@@ -157,7 +157,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ),
   ];
   const thing = `${formatRepository(facts.repository)}@${child.digest}`;
-  const violations = found.map(({ name, own, ...each }) => {
+  const violations = found.map(({ name, own, file, ...each }) => {
     const violation: Violation = {
       ...each,
       thing,
@@ -165,7 +165,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     };
     return settleViolation(
       violation,
-      { rule: each.rule, things: [formatRepository(facts.repository)], gate: name, own },
+      { rule: each.rule, things: [formatRepository(facts.repository)], gate: name, own, file },
       facts,
     );
   });
@@ -184,8 +184,8 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
   };
 }
 
-/** `name`: which of the policy's own rules; `own`: its own day. */
-type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { name?: string; own?: OwnDay };
+/** `name`: which of the policy's own rules; `own`: its own day; `file`: where alone it was found. */
+type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { name?: string; own?: OwnDay; file?: string };
 
 /**
  * Versions with the same layers can't be told apart: the first in the policy counts of those that are still approved,

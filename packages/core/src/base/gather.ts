@@ -19,7 +19,15 @@ import { readLayerContents } from "../layers/image-layer.ts";
 import { buildTrees, diffIdOfUnreadable, readImageLayer } from "../layers/read.ts";
 import { buildTree, type FileTree } from "../layers/tree.ts";
 import type { PolicyBase } from "../policy/schema.ts";
-import { findLeftovers, type Leftover, type LeftoverKinds, largestLogin, mayBeSecret } from "./habits/leftovers.ts";
+import { watchForCredentials } from "./habits/credentials.ts";
+import {
+  chooseLeftovers,
+  findLeftovers,
+  type Leftover,
+  type LeftoverKinds,
+  largestLogin,
+  mayBeSecret,
+} from "./habits/leftovers.ts";
 import { type ApprovedBase, type BaseMatch, isSamePlatform, platformOf } from "./identify.ts";
 import { isContentNeeded } from "./overlay.ts";
 import { findRebuiltBase, type RebuiltBase } from "./rebuilt.ts";
@@ -168,13 +176,16 @@ export async function readChildLayers(
   repository: Repository,
   child: Pick<ChildFacts, "manifest" | "config" | "digest">,
   baseLayers: number,
-  { signal, leftovers: kinds = { secrets: false, caches: false } }: ReadChildOptions = {},
+  { signal, leftovers: kinds = chooseLeftovers([]) }: ReadChildOptions = {},
 ): Promise<ChildLayers> {
   const budget = createBudget();
-  const kept = keepContent((path) => {
-    if (isContentNeeded(path)) return Number.POSITIVE_INFINITY;
-    return kinds.secrets && mayBeSecret(path) ? largestLogin : undefined;
-  });
+  const kept = keepContent(
+    (path) => {
+      if (isContentNeeded(path)) return Number.POSITIVE_INFINITY;
+      return kinds.secrets && mayBeSecret(path) ? largestLogin : undefined;
+    },
+    kinds.credentials ? watchForCredentials : undefined,
+  );
   const layers = await mapConcurrently(
     parallelLayers,
     pairLayers(child),

@@ -9,6 +9,23 @@ export interface LayerEntry extends TarEntry {
   contentDigest: string;
   /** The content itself, of the files that were asked for. */
   content?: Uint8Array;
+  /** What was noted of it as it passed. */
+  notes?: readonly ContentNote[];
+}
+
+/** What somebody looked for in a file and found, without the thing itself. */
+export interface ContentNote {
+  what: string;
+  /** From 1. */
+  line: number;
+  /** The first 32 bits of its SHA-256, in hex. */
+  hash: string;
+}
+
+/** Sees a file's content as it passes, piece by piece, in buffers that are used again. */
+export interface ContentWatch {
+  add(bytes: Uint8Array): void;
+  end(): readonly ContentNote[];
 }
 
 /** What one layer of an image has, in the archive's order. */
@@ -26,13 +43,19 @@ export interface KeptContent {
   add(bytes: number): void;
   /** Of the paths whose content is wanted, the largest that is kept, in bytes; undefined for the others. */
   largestOf(path: string): number | undefined;
+  /** Who looks at the content of a file while it is read. */
+  watch?: (() => ContentWatch) | undefined;
 }
 
 /** @param largestOf as in {@link KeptContent}: what is larger keeps its beginning */
-export function keepContent(largestOf: KeptContent["largestOf"] = () => undefined): KeptContent {
+export function keepContent(
+  largestOf: KeptContent["largestOf"] = () => undefined,
+  watch?: KeptContent["watch"],
+): KeptContent {
   let kept = 0;
   return {
     largestOf,
+    watch,
     add(bytes) {
       kept += bytes;
       if (kept <= maxKept) return;
@@ -55,6 +78,7 @@ export function createCollector(kept: KeptContent): { entries: LayerEntry[]; tak
   let chunks: Uint8Array[] | undefined;
   let room = 0;
   let current: LayerEntry | undefined;
+  let watch: ContentWatch | undefined;
   const begin = (entry: TarEntry): void => {
     current = { ...entry, contentDigest: "" };
     entries.push(current);
@@ -62,9 +86,11 @@ export function createCollector(kept: KeptContent): { entries: LayerEntry[]; tak
     const largest = entry.kind === "file" ? kept.largestOf(entry.path) : undefined;
     chunks = largest === undefined ? undefined : [];
     room = largest ?? 0;
+    watch = entry.kind === "file" ? kept.watch?.() : undefined;
   };
   const add = (bytes: Uint8Array): void => {
     hash?.update(bytes);
+    watch?.add(bytes);
     if (chunks === undefined || room === 0) return;
     // The chunk may be part of a buffer that is used again.
     const own = Buffer.from(bytes.subarray(0, room));
@@ -76,6 +102,8 @@ export function createCollector(kept: KeptContent): { entries: LayerEntry[]; tak
     if (current === undefined) return;
     if (hash !== undefined) current.contentDigest = hash.digest("hex");
     if (chunks !== undefined) current.content = Buffer.concat(chunks);
+    const notes = watch?.end() ?? [];
+    if (notes.length > 0) current.notes = notes;
   };
   return {
     entries,

@@ -39,6 +39,7 @@ export async function readLayerContents(
   const range = findRange(annotations, layer, where);
   const collector = createCollector({
     add: (bytes) => kept.add(bytes),
+    watch: kept.watch,
     largestOf: (path) => (path === stargzIndex ? Number.POSITIVE_INFINITY : kept.largestOf(path)),
   });
   const tapped: Uint8Array[] = [];

@@ -79,6 +79,7 @@ const exceptionSchema = z
     package: text.optional(),
     license: text.optional(),
     gate: name.optional(),
+    file: text.optional(),
     /** Where it is for another one. */
     repository: repositoryText.optional(),
     starts: day.optional(),

@@ -39,6 +39,7 @@ export const postponable: Readonly<Partial<Record<Rule, true | string>>> = {
   "base.changed": true,
   "base.root-user": true,
   "base.secret": true,
+  "base.credential": true,
   "base.package-cache": true,
   "base.committed": true,
   "base.missing": true,

@@ -29,6 +29,7 @@ const stagesOfRule: Record<Exception["rule"], readonly ResultStage[]> = {
   "base.approved": ["base"],
   "base.root-user": ["base"],
   "base.secret": ["base"],
+  "base.credential": ["base"],
   "base.package-cache": ["base"],
   "base.committed": ["base"],
   "base.missing": ["base"],
@@ -111,6 +112,7 @@ function findOvertaking(exceptions: readonly Exception[], index: number): number
     if (canonicalThing(other.rule, thingOf(other)) !== canonicalThing(own.rule, thingOf(own))) return false;
     if (![undefined, packageOf(own)].includes(packageOf(other))) return false;
     if (other.gate !== undefined && other.gate !== own.gate) return false;
+    if (other.file !== own.file) return false;
     // Of those that end on one day the first is applied.
     return other.expires > own.expires || (other.expires === own.expires && at < index);
   });
@@ -137,8 +139,9 @@ function countUse(exception: Exception, results: readonly StageResult[]): Except
 
 /** By what it is for, and not by its words or days, which a newer version of the policy may have in another way. */
 function isSame(told: AppliedException | undefined, exception: Exception): boolean {
-  const { rule, gate } = exception;
-  if (told?.thing === undefined || told.package !== packageOf(exception) || told.gate !== gate) return false;
+  const { rule, gate, file } = exception;
+  if (told?.thing === undefined || told.package !== packageOf(exception) || told.gate !== gate || told.file !== file)
+    return false;
   return canonicalThing(rule, told.thing) === canonicalThing(rule, thingOf(exception));
 }
 

@@ -36,6 +36,16 @@ describe("an exception that does not hold", () => {
       query({ rule: "base.approved", things: ["r.example/a/b"] }),
     ],
     [
+      "for another file",
+      exception({ rule: "base.credential", repository: "r.example/a", file: "/srv/a.pem" }),
+      query({ rule: "base.credential", things: ["r.example/a"], file: "/srv/b.pem" }),
+    ],
+    [
+      "for a file, where more than it is meant",
+      exception({ rule: "base.credential", repository: "r.example/a", file: "/srv/a.pem" }),
+      query({ rule: "base.credential", things: ["r.example/a"] }),
+    ],
+    [
       "for a repository, where the thing is no repository",
       exception({ rule: "base.approved", repository: "r.example/a:1" }),
       query({ rule: "base.approved", things: ["r.example/a"] }),

@@ -19,6 +19,8 @@ export interface ExceptionQuery {
   package?: string;
   /** The policy's gate that refuses it, for rules that know one. */
   gate?: string | undefined;
+  /** The path that it was found at, for rules that know one. */
+  file?: string | undefined;
   /** The day from which on what refuses it does, where it has one of its own. */
   own?: OwnDay | undefined;
 }
@@ -41,6 +43,7 @@ export function findException(exceptions: readonly Exception[], query: Exception
     .filter((exception) => things.has(canonicalThing(exception.rule, thingOf(exception))))
     .filter((exception) => [undefined, query.package].includes(packageOf(exception)))
     .filter((exception) => exception.gate === undefined || exception.gate === query.gate)
+    .filter((exception) => exception.file === query.file)
     .toSorted((a, b) => (a.expires < b.expires ? 1 : a.expires > b.expires ? -1 : 0));
   if (latest === undefined) return {};
   return isDayOver(latest.expires, now) ? { expired: latest } : { applied: latest };
@@ -75,13 +78,14 @@ export function exceptViolation(violation: Violation, match: ExceptionMatch): Vi
 
 /** As a violation tells it: enough to find it again in the policy. */
 function nameException(exception: Exception): AppliedException {
-  const { reason, owner, expires, gate } = exception;
+  const { reason, owner, expires, gate, file } = exception;
   const repository = grantedFor(exception);
   const within = packageOf(exception);
   return {
     ...{ reason, owner, expires, thing: thingOf(exception) },
     ...(within === undefined ? {} : { package: within }),
     ...(gate === undefined ? {} : { gate }),
+    ...(file === undefined ? {} : { file }),
     ...(repository === undefined ? {} : { repository }),
   };
 }

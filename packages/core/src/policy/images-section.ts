@@ -2,7 +2,7 @@ import { z } from "zod";
 import { basePath, ownDay, text } from "./schema-text.ts";
 
 /** What an image has or does that the policy may refuse, whatever it stands on. */
-export const antipatterns = ["root-user", "secrets", "package-caches", "committed"] as const;
+export const antipatterns = ["root-user", "secrets", "credentials", "package-caches", "committed"] as const;
 export type Antipattern = (typeof antipatterns)[number];
 
 const dated = { enforceFrom: ownDay.optional() };
@@ -37,7 +37,7 @@ export const imagesSection = z
       .array(z.enum(antipatterns))
       .default([])
       .describe(
-        "What no image may have above its base: root-user (it starts as root, or as nobody can tell whom), secrets (logins and private keys in a layer, an environment variable or the history, also where a later layer removes them), package-caches (what package managers leave in a layer), committed (a layer that was made of a running container instead of a build file).",
+        "What no image may have above its base: root-user (it starts as root, or as nobody can tell whom), secrets (logins and private keys in a layer, an environment variable or the history, also where a later layer removes them), credentials (private keys and tokens of GitHub, GitLab, AWS and others in any text file of a layer, by their form, also where a later layer removes them), package-caches (what package managers leave in a layer), committed (a layer that was made of a running container instead of a build file).",
       ),
     mustHave: z
       .array(requiredThing)

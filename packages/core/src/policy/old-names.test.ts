@@ -102,6 +102,12 @@ test.each([
     "rule: base.root-user\n    repository: r.test/a\n    package: x",
     "base.root-user knows no packages",
   ],
+  ["a credential in any file", "rule: base.credential\n    repository: r.test/a", "exceptions[0].file: is missing"],
+  [
+    "a file of another rule",
+    "rule: base.secret\n    repository: r.test/a\n    file: /srv/a",
+    "exceptions[0].file: base.secret knows no files",
+  ],
   ["a package alone", "rule: base.approved\n    package: x", "exceptions[0].repository: is missing"],
 ])("an exception for %s is refused", (_what, written, says) => {
   expect(problemOf(exception(written))).toContain(says);

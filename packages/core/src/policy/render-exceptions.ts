@@ -41,8 +41,8 @@ export function renderLives({ lives, places, within, results }: LivesFacts): str
 
 /** What it is for: `CVE-2026-1234 in lodash`. */
 export function tellWhat(exception: ExceptionLife["exception"]): string {
-  const [within, { gate }] = [packageOf(exception), exception];
-  return `${thingOf(exception)}${within === undefined ? "" : ` in ${within}`}${gate === undefined ? "" : ` at gate ${gate}`}`;
+  const [within, { gate, file }] = [packageOf(exception), exception];
+  return `${thingOf(exception)}${within === undefined ? "" : ` in ${within}`}${gate === undefined ? "" : ` at gate ${gate}`}${file === undefined ? "" : ` at ${file}`}`;
 }
 
 export function tellState({ state, daysLeft, exception: { expires } }: ExceptionLife): string {

@@ -22,6 +22,7 @@ export const exceptionRules = [
   "base.approved",
   "base.root-user",
   "base.secret",
+  "base.credential",
   "base.package-cache",
   "base.committed",
   "base.missing",
@@ -305,6 +306,7 @@ export const exceptionKeys = {
   "base.approved": "repository",
   "base.root-user": "repository",
   "base.secret": "repository",
+  "base.credential": "repository",
   "base.package-cache": "repository",
   "base.committed": "repository",
   "base.missing": "repository",
@@ -335,13 +337,16 @@ export const exceptionSchema = z
     repository: repositoryText
       .optional()
       .describe(
-        "For base.approved and what `images` refuses (base.root-user, base.secret, base.package-cache, base.committed, base.missing), and for base.rule and scan.rule: the image's repository.",
+        "For base.approved and what `images` refuses (base.root-user, base.secret, base.credential, base.package-cache, base.committed, base.missing), and for base.rule and scan.rule: the image's repository.",
       ),
     gate: name
       .optional()
       .describe(
         "For scan.gate: only for this entry of `scan.refuse`; for base.rule and scan.rule: only for this one of `rules`. Default: for all of them.",
       ),
+    file: text
+      .optional()
+      .describe("For base.credential: the path in the image, from / on, of the file in which alone it holds."),
     reason: text.describe("Why it is granted; results and reports repeat it."),
     owner: text.describe("Who answers for it."),
     expires: day.describe("The last day (UTC) on which it holds."),
@@ -351,7 +356,7 @@ export const exceptionSchema = z
   });
 
 type ExceptionKeys = Partial<
-  Record<"vulnerability" | "package" | "license" | "repository" | "gate", string | undefined>
+  Record<"vulnerability" | "package" | "license" | "repository" | "gate" | "file", string | undefined>
 >;
 
 /**
@@ -372,6 +377,9 @@ export function listMisplaced(
     ...(exception.gate === undefined || named.includes(rule)
       ? []
       : [{ key: "gate", message: "only scan.gate knows gates, and base.rule and scan.rule know rules" }]),
+    ...((exception.file === undefined) === (rule === "base.credential")
+      ? [{ key: "file", message: rule === "base.credential" ? "is missing" : `${rule} knows no files` }]
+      : []),
     ...(exception.package === undefined || wanted !== "repository"
       ? []
       : [{ key: "package", message: `${rule} knows no packages` }]),

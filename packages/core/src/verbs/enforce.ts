@@ -8,6 +8,7 @@ import { gatherPolicyBases } from "../base/approval/gather.ts";
 import { buildBasePredicate, formatProvenBases, renderBaseSummary } from "../base/base-report.ts";
 import { type BaseDecision, type ChildBaseFacts, decideBase } from "../base/decide.ts";
 import { gatherApprovedBases, gatherRebuilt, readChildLayers } from "../base/gather.ts";
+import { chooseLeftovers } from "../base/habits/leftovers.ts";
 import { type ApprovedBase, identifyBase, platformOf } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
 import type { Antipattern } from "../policy/images-section.ts";
@@ -107,7 +108,7 @@ async function gatherChild(
   const match = identifyBase({ platform, diffIds }, approved);
   const read = await readChildLayers(client, image.reference, child, match?.matchedLayers ?? 0, {
     signal,
-    leftovers: { secrets: refuse.includes("secrets"), caches: refuse.includes("package-caches") },
+    leftovers: chooseLeftovers(refuse),
   });
   const rebuilt =
     read.foreign === undefined ? undefined : await gatherRebuilt(client, read.foreign, platform, approved, signal);

@@ -15,6 +15,7 @@ import { buildStatement, buildSubjects, encodeStatement } from "../../signing/st
 import type { Signer } from "../../signing/types.ts";
 import { readChildLayers } from "../gather.ts";
 import { judgeHabits } from "../habits/judge.ts";
+import { chooseLeftovers } from "../habits/leftovers.ts";
 import { listLeast } from "../score/demands.ts";
 import { chooseApproval } from "./choose.ts";
 import { listSigned } from "./gather.ts";
@@ -56,7 +57,7 @@ export async function findHabits(
   for (const child of image.children) {
     const { leftovers, foreign } = await readChildLayers(client, image.reference, child, 0, {
       signal,
-      leftovers: { secrets: refuse.includes("secrets"), caches: refuse.includes("package-caches") },
+      leftovers: chooseLeftovers(refuse),
     });
     const where = formatReference({ ...image.reference, tag: undefined, digest: child.digest });
     if (foreign === undefined) found.push(`${where}: its layers are not what its config says`);

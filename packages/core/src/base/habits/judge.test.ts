@@ -138,6 +138,34 @@ describe("what is told", () => {
     expect(judge({ leftovers, habits }, {})).toEqual([]);
   });
 
+  const credential = (path: string, line: number, layer = 1) => ({
+    ...{ kind: "credential" as const, layer, path, what: "a token of npm", size: 9, at: { line, hash: "01234567" } },
+  });
+
+  test("credentials are told file by file, which one may be let pass alone", () => {
+    const noted = [credential("srv/a", 1), credential("srv/b", 2), credential("srv/a", 7), credential("srv/a", 1, 2)];
+    const found = judge({ leftovers: [...leftovers, ...noted] }, { refuse: ["credentials"] });
+    const token = (line: number) => `a token of npm in line ${line} (sha256 01234567…)`;
+    expect(found.map(({ rule, file, problem }) => [rule, file, problem])).toEqual([
+      ["base.credential", "/srv/a", `layer 2 has at /srv/a: ${token(1)}, ${token(7)}`],
+      ["base.credential", "/srv/b", `layer 2 has at /srv/b: ${token(2)}`],
+      ["base.credential", "/srv/a", `layer 3 has at /srv/a: ${token(1)}`],
+    ]);
+    expect(judge({ leftovers: noted }, { refuse: ["secrets", "package-caches"] })).toEqual([]);
+  });
+
+  test("of many, what there is no room for is a refusal without a file, that no exception is for", () => {
+    const files = (count: number) => Array.from({ length: count }, (_, at) => credential(`srv/${at}`, 1));
+    expect(judge({ leftovers: files(500) }, { refuse: ["credentials"] }).every(({ file }) => file !== undefined)).toBe(
+      true,
+    );
+    const [last] = judge({ leftovers: files(502) }, { refuse: ["credentials"] }).slice(500);
+    expect(last).toMatchObject({ rule: "base.credential", problem: "2 more files have some" });
+    expect(last).not.toHaveProperty("file");
+    const lines = Array.from({ length: 30 }, (_, at) => credential("srv/a", at + 1));
+    expect(judge({ leftovers: lines }, { refuse: ["credentials"] })[0]?.problem).toMatch(/, 5 more$/);
+  });
+
   test("of many of a kind, 25 and how many more", () => {
     const many = Array.from({ length: 27 }, (_each, index) => ({ ...leftovers[0], path: `p${index}` }));
     const found = judge({ leftovers: many as HabitFacts["leftovers"] }, { refuse: ["secrets"] });

@@ -25,16 +25,18 @@ export interface HabitRules {
   mustHave: readonly RequiredThing[];
 }
 
-type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { own?: OwnDay };
+/** `own`: its own day; `file`: where alone it was found. */
+type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { own?: OwnDay; file?: string };
 
 /**
- * Does an image look as the policy has it? Rules: `base.root-user`, `base.secret`, `base.package-cache`,
+ * Does an image look as the policy has it? Rules: `base.root-user`, `base.secret`, `base.credential`, `base.package-cache`,
  * `base.committed`, `base.missing`. What nobody can tell is refused.
  */
 export function judgeHabits(facts: HabitFacts, { refuse, mustHave }: HabitRules): Found[] {
   const judges: Record<Antipattern, (given: HabitFacts) => Found[]> = {
     "root-user": judgeUser,
     secrets: judgeSecrets,
+    credentials: judgeCredentials,
     "package-caches": judgeCaches,
     committed: judgeCommitted,
   };
@@ -78,6 +80,26 @@ function judgeSecrets({ habits, leftovers }: HabitFacts): Found[] {
   );
   return tell([...files, ...variables], { rule: "base.secret", wayOut });
 }
+
+/** One for each file, for which alone there may be an exception. The hash tells whether two are the same one, and nobody which. */
+function judgeCredentials({ leftovers }: HabitFacts): Found[] {
+  const noted = leftovers.flatMap(({ at, ...each }) => (at === undefined ? [] : [{ ...each, at }]));
+  const files = Map.groupBy(noted, ({ layer, path }) => `${layer} ${path}`);
+  const found = [...files.values()].flatMap((all) => {
+    const file = formatPath(all[0]?.path ?? "");
+    const told = all.slice(0, maxTold).map(({ what, at }) => `${what} in line ${at.line} (sha256 ${at.hash}…)`);
+    if (all.length > told.length) told.push(`${all.length - told.length} more`);
+    return { file, problem: `layer ${(all[0]?.layer ?? 0) + 1} has at ${file}: ${told.join(", ")}` };
+  });
+  const rest = found.splice(maxFiles).length;
+  const wayOut =
+    "Revoke it: who could pull the image has it, also where a later layer removes the file. Give it to the build as a secret (RUN --mount=type=secret) or to the container when it starts. What opens nothing, such as a test's key, keep out of the image, or have an exception granted for the file.";
+  const all = rest === 0 ? found : [...found, { problem: `${rest} more files have some` }];
+  return all.map((each) => ({ rule: "base.credential", wayOut, ...each }));
+}
+
+/** With credentials: an image that has more has no exception for each. */
+const maxFiles = 500;
 
 function judgeCaches({ leftovers }: HabitFacts): Found[] {
   const problems = leftovers

@@ -1,13 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { LayerEntry } from "../../layers/contents.ts";
-import { findLeftovers, largestLogin, mayBeSecret } from "./leftovers.ts";
+import { antipatterns } from "../../policy/images-section.ts";
+import { chooseLeftovers, findLeftovers, largestLogin, mayBeSecret } from "./leftovers.ts";
 
 const entry = (path: string, content: string, change: Partial<LayerEntry> = {}): LayerEntry => ({
   ...{ kind: "file", path, target: "", mode: 0o644, uid: 0, gid: 0, device: "", attributes: {}, mtime: "0" },
   ...{ size: content.length, contentDigest: "", ...(mayBeSecret(path) ? { content: Buffer.from(content) } : {}) },
   ...change,
 });
-const all = { secrets: true, caches: true };
+const all = chooseLeftovers(antipatterns);
 const found = (...entries: LayerEntry[]) => findLeftovers([{ entries: [] }, { entries }], 1, all);
 const pem = (kind: string): string => `-----BEGIN ${kind}-----\nMIIE\n`;
 
@@ -64,12 +65,14 @@ describe("a login or a key", () => {
   });
 
   test("nothing is told that is not asked for", () => {
-    const entries = [entry("root/.netrc", "password x"), entry("var/cache/apk/x", "x")];
+    const notes = [{ what: "a token of npm", line: 3, hash: "01234567" }];
+    const entries = [entry("root/.netrc", "password x"), entry("var/cache/apk/x", "x"), entry("srv/x", "x", { notes })];
     const kinds = (looked: Parameters<typeof findLeftovers>[2]) =>
       findLeftovers([{ entries }], 0, looked).map(({ kind }) => kind);
-    expect(kinds({ secrets: true, caches: false })).toEqual(["secret"]);
-    expect(kinds({ secrets: false, caches: true })).toEqual(["package-cache"]);
-    expect(kinds({ secrets: false, caches: false })).toEqual([]);
+    expect(kinds(chooseLeftovers(["secrets"]))).toEqual(["secret"]);
+    expect(kinds(chooseLeftovers(["credentials"]))).toEqual(["credential"]);
+    expect(kinds(chooseLeftovers(["package-caches"]))).toEqual(["package-cache"]);
+    expect(kinds(chooseLeftovers(["root-user", "committed"]))).toEqual([]);
   });
 
   // A content that makes a pattern try every way would take hours, and the test its time limit.

@@ -1,9 +1,10 @@
-import type { LayerContents, LayerEntry } from "../../layers/contents.ts";
+import type { ContentNote, LayerContents, LayerEntry } from "../../layers/contents.ts";
+import type { Antipattern } from "../../policy/images-section.ts";
 import { loginInUrl } from "./config.ts";
 
 /** What a layer has that its build needed and the image does not. */
 export interface Leftover {
-  kind: "package-cache" | "secret";
+  kind: "package-cache" | "secret" | "credential";
   /** From 0, the lowest. */
   layer: number;
   /** Byte string, without a slash in front: of a cache the folder. */
@@ -12,6 +13,8 @@ export interface Leftover {
   what: string;
   /** Of a cache: all its files in this layer, bytes. */
   size: number;
+  /** Of a credential. */
+  at?: Pick<ContentNote, "line" | "hash">;
 }
 
 /** Package managers' caches at one place of the file system: by their own documentation. */
@@ -137,12 +140,22 @@ export function mayBeSecret(path: string): boolean {
 /** What of the layers is looked for. */
 export interface LeftoverKinds {
   secrets: boolean;
+  credentials: boolean;
   caches: boolean;
 }
 
+/** What a policy's `images.refuse` has looked for. */
+export function chooseLeftovers(refuse: readonly Antipattern[]): LeftoverKinds {
+  return {
+    secrets: refuse.includes("secrets"),
+    credentials: refuse.includes("credentials"),
+    caches: refuse.includes("package-caches"),
+  };
+}
+
 /**
- * What the layers above a base have that should have stayed in the build: caches of package managers, and logins and
- * private keys at the places where programs keep them. Each layer is looked at by itself: what a later one removes is
+ * What the layers above a base have that should have stayed in the build: caches of package managers, logins and
+ * private keys at the places where programs keep them, and credentials that were noted as their files were read. Each layer is looked at by itself: what a later one removes is
  * still sent to whoever pulls the image. What can't be looked at, at such a place, is told as well.
  * @param layers all of the image, the lowest first, with the content of what {@link mayBeSecret}, up to
  *   {@link largestLogin}
@@ -151,9 +164,8 @@ export interface LeftoverKinds {
 export function findLeftovers(
   layers: readonly Pick<LayerContents, "entries">[],
   baseLayers: number,
-  { secrets, caches: looksForCaches }: LeftoverKinds,
+  { secrets, credentials, caches: looksForCaches }: LeftoverKinds,
 ): Leftover[] {
-  if (!secrets && !looksForCaches) return [];
   const found: Leftover[] = [];
   for (const [layer, { entries }] of layers.entries()) {
     if (layer < baseLayers) continue;
@@ -162,6 +174,8 @@ export function findLeftovers(
       const { path, size } = entry;
       const what = secrets ? findSecret(entry) : undefined;
       if (what !== undefined) found.push({ kind: "secret", layer, path, what, size });
+      for (const { what: noted, ...at } of (credentials ? entry.notes : undefined) ?? [])
+        found.push({ kind: "credential", layer, path, what: noted, size, at });
       const cache = looksForCaches && entry.kind === "file" && size > 0 ? cacheOf(path) : undefined;
       if (cache === undefined) continue;
       const known = caches.get(cache.path) ?? { kind: "package-cache", layer, ...cache, size: 0 };

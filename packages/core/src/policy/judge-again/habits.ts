@@ -21,6 +21,7 @@ type Wanted = { refuse: Antipattern } | { mustHave: RequiredThing };
 const ruleOf: Record<Antipattern, Rule> = {
   "root-user": "base.root-user",
   secrets: "base.secret",
+  credentials: "base.credential",
   "package-caches": "base.package-cache",
   committed: "base.committed",
 };
@@ -41,10 +42,10 @@ export function judgeHabitsAgain(seen: HabitsSeen, facts: AgainFacts): JudgedAga
       const problem = `\`images\` asks for ${nameOf(wanted)}, which only its files tell`;
       return before.has(asks) ? [] : [{ rule, thing, problem, asks, isUnknown: true }];
     }
-    const violations = found.map(({ own, ...each }) =>
+    const violations = found.map(({ own, file, ...each }) =>
       settleViolation(
         { ...each, thing },
-        { rule: each.rule, things: listRepositories(seen.statement), own },
+        { rule: each.rule, things: listRepositories(seen.statement), own, file },
         { ...settled, now: facts.now },
       ),
     );

@@ -131,7 +131,7 @@ export function exceeds({ signer, repositories, rules, longest }: Granter, grant
 
 /** As the policy would have it; its reason says besides where it comes from. */
 function makeException(grant: ExceptionGrant, signers: readonly string[]): GrantedException {
-  const { rule, vulnerability, license, gate, owner, expires, repository, ticket } = grant;
+  const { rule, vulnerability, license, gate, file, owner, expires, repository, ticket } = grant;
   const by = [...(ticket === undefined ? [] : [ticket]), `granted by ${signers.join(", ")}`].join("; ");
   const wanted = exceptionKeys[rule];
   return {
@@ -140,6 +140,7 @@ function makeException(grant: ExceptionGrant, signers: readonly string[]): Grant
     ...(license === undefined ? {} : { license }),
     ...(grant.package === undefined ? {} : { package: grant.package }),
     ...(gate === undefined ? {} : { gate }),
+    ...(file === undefined ? {} : { file }),
     ...(wanted === "repository" ? { repository } : {}),
     grantedFor: formatRepository(parseRepository(repository)),
   };

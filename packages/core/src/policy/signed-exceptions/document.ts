@@ -28,6 +28,7 @@ const grant = z
     package: short.optional(),
     license: short.optional(),
     gate: name.optional(),
+    file: short.optional(),
     reason: short,
     owner: short,
     ticket: short.optional(),

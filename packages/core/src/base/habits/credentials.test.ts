@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { watchForCredentials } from "./credentials.ts";
+
+// Made here, of pieces: nothing in this file is a credential, nor looks like one to whoever scans it.
+const word = (length: number): string => "Zq3Ty7Lm9Kx2Wv5Rn8Bc".repeat(20).slice(0, length);
+const hex = (length: number): string => "3f9a1c7e5b2d".repeat(20).slice(0, length);
+/** With their checksum: of `crc32("zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ")`. */
+const checked = `zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ${"0mLq17"}`;
+const unchecked = `zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ${"0mLq18"}`;
+const begin = (kind: string): string => `-----BEGIN ${kind}-----`;
+const awsId = `AKIA${"Q3T7LMKX2WVRNBCZ"}`;
+
+function look(...pieces: (string | Uint8Array)[]) {
+  const watch = watchForCredentials();
+  for (const piece of pieces) watch.add(typeof piece === "string" ? Buffer.from(piece, "latin1") : piece);
+  return watch.end();
+}
+const kinds = (text: string): string[] => look(text).map(({ what }) => what);
+
+// [what, one, what is none]
+test.each<[string, string, string]>([
+  ["a private key", `${begin("PRIVATE KEY")}\n${word(64)}\n`, `${begin("PRIVATE KEY")}\nplanted\n`],
+  ["a private key", `${begin("OPENSSH PRIVATE KEY")}\r\n${word(70)}`, `${begin("OPENSSH PRIVATE KEY")}"`],
+  ["a private key", `{"private_key":"${begin("RSA PRIVATE KEY")}\\n${word(64)}`, `${begin("PUBLIC KEY")}\n${word(64)}`],
+  ["a private key", `${begin("EC PRIVATE KEY")}\n${word(64)}`, `${begin("ENCRYPTED PRIVATE KEY")}\n${word(64)}`],
+  ["a private key of PGP", begin("PGP PRIVATE KEY BLOCK"), begin("PGP PUBLIC KEY BLOCK")],
+  [
+    "a private key to sign with (JWK)",
+    `{"kty":"EC","crv":"P-256","x":"${word(43)}","d":"${word(43)}"}`,
+    `{"kty":"EC","crv":"P-256","x":"${word(43)}"},{"d":"${word(43)}"}`,
+  ],
+  [
+    "an access key of AWS with its secret",
+    `id ${awsId}\nsecret = ${word(40)}\n`,
+    `id ${awsId}\nsecret = ${word(41)}\n`,
+  ],
+  ["an access key of AWS with its secret", `${awsId},${word(40)}`, `AKIAIOSFODNN7EXAMPLE,${word(40)}`],
+  ["a secret key of AWS", `export AWS_SECRET_ACCESS_KEY="${word(40)}"`, "aws_secret_access_key = $SECRET"],
+  ["a token of GitHub", `ghp_${checked}`, `ghp_${unchecked}`],
+  ["a token of GitHub", `x:ghs_${checked}@github.com`, `aghs_${checked}`],
+  ["a token of GitHub", `gho_${checked}`, `gho_16C7e42F292c6912E7710c838347Ae178B4a`],
+  ["a token of GitHub (fine-grained)", `github_pat_${word(22)}_${word(59)}`, `github_pat_${word(22)}_${word(58)}`],
+  ["a token of GitLab", `glpat-${word(20)}`, `glpat-${word(19)}`],
+  ["a token of GitLab", `glrt-${word(20)}`, `glpat-${"x".repeat(20)}`],
+  ["a token of Slack", `xoxb-${"123456789012"}-${word(24)}`, "xoxb-your-token-that-is-secret-here"],
+  [
+    "a webhook of Slack",
+    `https://hooks.slack.com/services/T${"A1B2C3D4E"}/B${"A1B2C3D4E"}/${word(24)}`,
+    "https://hooks.slack.com/services/T000/B000/x",
+  ],
+  ["a token of npm", `npm_${checked}`, `npm_${unchecked}`],
+  ["a token of PyPI", `pypi-${"AgEIcHlwaS5vcmc"}${word(60)}`, `pypi-${"AgEIcHlwaS5vcmc"}${word(20)}`],
+  ["a client secret of Google", `GOCSPX-${word(28)}`, `AIza${word(35)}`],
+  ["a secret key of Stripe", `sk_live_${word(24)}`, `sk_test_${word(24)}`],
+  ["a key of SendGrid", `SG.${word(22)}.${word(43)}`, `MSG.${word(22)}.${word(44)}`],
+  ["a token of Docker Hub", `dckr_pat_${word(27)}`, `dckr_pat_${word(20)}`],
+  ["a token of Vault", `hvs.${word(95)}`, `hvs.${word(20)}`],
+])("%s", (what, one, none) => {
+  expect(kinds(`first\n${one}\n`)).toContain(what);
+  expect(kinds(none)).toEqual([]);
+});
+
+describe("a file", () => {
+  const token = `glpat-${word(20)}`;
+
+  test("tells what and where, by no part of it, and of two that are one that they are", () => {
+    const found = look(`a\nb ${token}\n\n${token} glpat-${hex(24)}\n${token}`);
+    expect(found).toEqual([
+      { what: "a token of GitLab", line: 2, hash: expect.stringMatching(/^[0-9a-f]{8}$/) },
+      { what: "a token of GitLab", line: 4, hash: found[0]?.hash },
+      { what: "a token of GitLab", line: 4, hash: expect.not.stringMatching(found[0]?.hash ?? "") },
+      { what: "a token of GitLab", line: 5, hash: found[0]?.hash },
+    ]);
+    expect(JSON.stringify(found)).not.toContain(word(8));
+  });
+
+  test("that is no text is not looked at", () => {
+    expect(look(Buffer.concat([Buffer.from("\x7fELF\0"), Buffer.from(token)]))).toEqual([]);
+    expect(look(`${" ".repeat(8192)}\0${token}`)).toHaveLength(1);
+    expect(look("")).toEqual([]);
+  });
+
+  // By where it lies: pieces of any size come, and every one of them is cut somewhere.
+  test.each([0, 100, 1024 * 1024 - 30, 1024 * 1024 - 13, 1024 * 1024 - 1, 1024 * 1024, 3_000_000])(
+    "has one at %i, however it comes, once",
+    (at) => {
+      const text = `${"x\n".repeat(at / 2)}${token}\n${"y".repeat(2_000_000)}`;
+      const whole = look(text);
+      expect(whole).toEqual([{ what: "a token of GitLab", line: Math.floor(at / 2) + 1, hash: expect.any(String) }]);
+      const pieces: string[] = [];
+      for (let from = 0; from < text.length; from += 65_536) pieces.push(text.slice(from, from + 65_536));
+      expect(look(...pieces)).toEqual(whole);
+    },
+  );
+
+  test("that has thousands of them tells a hundred", () => {
+    const many = Array.from({ length: 500 }, () => `glpat-${randomBytes(12).toString("hex")}`).join("\n");
+    expect(look(many)).toHaveLength(100);
+  });
+
+  // A content that makes a form try every way would take hours, and the test its time limit.
+  test.each([
+    '"kty":"EC"',
+    '"kty":"EC","d":"',
+    awsId,
+    `${awsId} ${word(39)}`,
+    `${begin("PRIVATE KEY")}\n`,
+    `${begin("PRIVATE KEY")}\n${word(31)}`,
+    "xoxb-1-",
+    "ghp_",
+    `hvs.${word(80)}`,
+    "aws_secret_access_key   ",
+  ])("of nothing but '%s' takes no time", (piece) => {
+    expect(look(piece.repeat(2_000_000 / piece.length)).length).toBeLessThanOrEqual(100);
+  });
+});

@@ -1,0 +1,189 @@
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import type { ContentNote, ContentWatch } from "../../layers/contents.ts";
+
+interface CredentialForm {
+  what: string;
+  /** What it always begins with: without one of these in a text, nothing else is looked for there. */
+  begins: RegExp;
+  /** Every quantifier has an end but where one character can be read in one way alone: a few steps for each byte. */
+  form: RegExp;
+  /** By a checksum, or by what its issuer gives as an example. */
+  isReal?(text: string): boolean;
+}
+
+const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/** The last six of 36 characters are the CRC-32 of the others in base 62 (GitHub's and npm's post on their tokens' formats). */
+function hasChecksum(text: string): boolean {
+  const token = text.slice(-36);
+  let rest = crc32(token.slice(0, 30));
+  let expected = "";
+  for (let at = 0; at < 6; at++) {
+    expected = `${digits[rest % 62]}${expected}`;
+    rest = Math.floor(rest / 62);
+  }
+  return token.endsWith(expected);
+}
+
+/**
+ * Forms of which each is a credential wherever it stands, by their issuers' documentation. Google's `AIza…` is none: a
+ * browser is meant to have it. An identifier without its secret is none either.
+ */
+const forms: readonly CredentialForm[] = [
+  {
+    what: "a private key",
+    begins: /-----BEGIN /,
+    form: /-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH) )?PRIVATE KEY-----(?:\r?\n|\\r\\n|\\n)[A-Za-z0-9+/]{32,}/g,
+  },
+  {
+    what: "a private key of PGP",
+    begins: /-----BEGIN /,
+    form: /-----BEGIN PGP PRIVATE KEY BLOCK-----/g,
+  },
+  {
+    what: "a private key to sign with (JWK)",
+    begins: /"kty"/,
+    form: /"kty"\s{0,4}:\s{0,4}"(?:RSA|EC|OKP)"[^{}]{0,1500}?"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40,}"/g,
+  },
+  {
+    what: "an access key of AWS with its secret",
+    begins: /A[KS]IA/,
+    form: /\bA[KS]IA[A-Z2-7]{16}\b[\s\S]{1,160}?(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
+    isReal: (text) => !text.includes("EXAMPLE"),
+  },
+  {
+    what: "a secret key of AWS",
+    begins: /(?:secret_access_key|SECRET_ACCESS_KEY)/,
+    form: /(?:aws_secret_access_key|AWS_SECRET_ACCESS_KEY)["']?\s{0,4}[:=]\s{0,4}["']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
+    isReal: (text) => !text.includes("EXAMPLE"),
+  },
+  {
+    what: "a token of GitHub",
+    begins: /gh[pousr]_/,
+    form: /\bgh[pousr]_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g,
+    isReal: hasChecksum,
+  },
+  {
+    what: "a token of GitHub (fine-grained)",
+    begins: /github_pat_/,
+    form: /\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?![A-Za-z0-9])/g,
+  },
+  {
+    what: "a token of GitLab",
+    begins: /gl(?:pat|dt|rt|ptt|cbt|soat)-/,
+    form: /\bgl(?:pat|dt|rt|ptt|cbt|soat)-[A-Za-z0-9_-]{20,}/g,
+  },
+  {
+    what: "a token of Slack",
+    begins: /xox[abeoprs]-/,
+    form: /\bxox[abeoprs]-(?:\d-)?\d{9,14}-[A-Za-z0-9-]{20,}/g,
+  },
+  {
+    what: "a webhook of Slack",
+    begins: /hooks\.slack\.com/,
+    form: /https:\/\/hooks\.slack\.com\/services\/T[A-Z0-9]{8,12}\/B[A-Z0-9]{8,12}\/[A-Za-z0-9]{24}/g,
+  },
+  {
+    what: "a token of npm",
+    begins: /npm_/,
+    form: /\bnpm_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g,
+    isReal: hasChecksum,
+  },
+  {
+    // A macaroon for pypi.org or test.pypi.org.
+    what: "a token of PyPI",
+    begins: /pypi-Ag/,
+    form: /\bpypi-Ag(?:EIcHlwaS5vcmc|ENdGVzdC5weXBpLm9yZw)[A-Za-z0-9_-]{50,}/g,
+  },
+  {
+    what: "a client secret of Google",
+    begins: /GOCSPX-/,
+    form: /\bGOCSPX-[A-Za-z0-9_-]{28}(?![A-Za-z0-9_-])/g,
+  },
+  {
+    what: "a secret key of Stripe",
+    begins: /[rs]k_live_/,
+    form: /\b[rs]k_live_[A-Za-z0-9]{24,}/g,
+  },
+  {
+    what: "a key of SendGrid",
+    begins: /SG\./,
+    form: /\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g,
+  },
+  {
+    what: "a token of Docker Hub",
+    begins: /dckr_pat_/,
+    form: /\bdckr_pat_[A-Za-z0-9_-]{27}(?![A-Za-z0-9_-])/g,
+  },
+  {
+    what: "a token of Vault",
+    begins: /hvs\./,
+    form: /\bhvs\.[A-Za-z0-9_-]{90,}/g,
+  },
+];
+
+/** One of them for all: most texts have none. */
+const anyBegins = new RegExp([...new Set(forms.map(({ begins }) => begins.source))].join("|"));
+
+/** Characters that are looked at in one go, and of the end of one that the next begins with: no form is longer. */
+const window = 1024 * 1024;
+const overlap = 4096;
+/** What begins with a zero byte in so many bytes is no text. */
+const firstLook = 8192;
+/** Of one file: more of them tell nobody more. */
+const maxNotes = 100;
+
+/**
+ * Looks through a file's content as it passes, whatever its size, for credentials that can be told by their form. A
+ * file that is no text is not looked at. What is noted has no part of the credential: what it is, its line, and the
+ * first 32 bits of its SHA-256, by which two of them are the same one.
+ */
+export function watchForCredentials(): ContentWatch {
+  const notes = new Map<string, ContentNote>();
+  let isText: boolean | undefined;
+  let text = "";
+  /** Lines before `text`. */
+  let lines = 0;
+  const look = (isEnd: boolean): void => {
+    if (!anyBegins.test(text)) return;
+    for (const { what, begins, form, isReal } of forms) {
+      if (!begins.test(text)) continue;
+      for (const { 0: found, index } of text.matchAll(form)) {
+        // What ends with the piece may go on in the next one, which begins with it.
+        if (!isEnd && index + found.length === text.length) continue;
+        if (isReal?.(found) === false || isFilling(found) || notes.size >= maxNotes) continue;
+        const hash = createHash("sha256").update(found, "latin1").digest("hex").slice(0, 8);
+        const line = lines + countLines(text, index) + 1;
+        notes.set(`${what}\0${line}\0${hash}`, { what, line, hash });
+      }
+    }
+  };
+  return {
+    add(bytes) {
+      isText ??= !bytes.subarray(0, firstLook).includes(0);
+      if (!isText) return;
+      text += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+      if (text.length < window) return;
+      look(false);
+      const cut = text.length - overlap;
+      lines += countLines(text, cut);
+      text = text.slice(cut);
+    },
+    end() {
+      if (text !== "") look(true);
+      return [...notes.values()];
+    },
+  };
+}
+
+/** `xxxx…`, `0000…`: what a text has in the place of one. */
+function isFilling(found: string): boolean {
+  return new Set(found.slice(-24)).size < 6;
+}
+
+function countLines(text: string, until: number): number {
+  let count = 0;
+  for (let at = text.indexOf("\n"); at !== -1 && at < until; at = text.indexOf("\n", at + 1)) count += 1;
+  return count;
+}

@@ -1,10 +1,14 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { keptTag } from "@goldenpath/core/base/kept-tag";
 import { planFleetRollout, rebaseStep } from "@goldenpath/core/fleet/rollout/execute";
 import { describeRollout } from "@goldenpath/core/fleet/rollout/facts";
 import { loadPolicy } from "@goldenpath/core/policy/load";
+import { rebaseImages, rebaseInputs } from "@goldenpath/core/verbs/rebase-images";
+import { parseInputs } from "@goldenpath/core/verbs/verb";
+import { runProcess } from "@goldenpath/foundation/exec/run";
 import { silentPorts } from "@goldenpath/foundation/ports";
+import { blobsOf } from "@goldenpath/registry-client/copy";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseReference, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -12,6 +16,7 @@ import { runMain } from "../support/cli.ts";
 import { type PathPolicy, passed, tell } from "../support/path-world.ts";
 import { openRolloutWorld, type RolloutWorld } from "../support/rollout-world.ts";
 import { useTools } from "../support/tools.ts";
+import { projectRoot } from "../support/workflows.ts";
 
 // `goldenpath fleet rebase`: real registry, images, scanner and signatures, from what stands in vetted on an older version
 // of its base to what stands there on the newer one.
@@ -128,6 +133,23 @@ test("the plan has the canaries first, says where each goes, and writes nothing"
     },
   ]);
   expect(world.server.requests.filter(({ method }) => method !== "GET" && method !== "HEAD")).toEqual([]);
+  // The action's own door, as a runner opens it.
+  const [output, summary] = ["output", "summary"].map((each) => join(world.root, each));
+  for (const file of [output, summary]) await writeFile(file ?? "", "");
+  const [, policy = "", , signer = ""] = world.inForce;
+  const entry = join(projectRoot, "actions/rebase/src/index.ts");
+  const env = {
+    ...{ PATH: process.env["PATH"], HOME: world.root, RUNNER_TEMP: world.root },
+    ...{ GITHUB_OUTPUT: output, GITHUB_STEP_SUMMARY: summary },
+    ...{ INPUT_POLICY: policy, "INPUT_POLICY-SIGNER": signer, INPUT_ENVIRONMENT: "production" },
+  };
+  const ended = await runProcess(process.execPath, ["--conditions=goldenpath-source", entry], { env, cwd: world.root });
+  expect({ exitCode: ended.exitCode, log: ended.exitCode === 0 ? "" : ended.stdout }).toEqual({ exitCode: 0, log: "" });
+  const written = await readFile(output ?? "", "utf8");
+  expect(JSON.parse(/^due<<(.+)\n(.*)\n\1$/m.exec(written)?.[2] ?? "")).toEqual(due);
+  expect(written).toMatch(/^unread<<(.+)\n0\n\1$/m);
+  expect(await readFile(summary ?? "", "utf8")).toContain("canaries, due: 1");
+
   const { out } = await runMain("fleet", "rebase", ...world.inForce);
   expect(out).toContain("canaries, due: 1");
   // Of one tag alone, and but for what is to be left.
@@ -203,6 +225,38 @@ describe("between the plan and its turn", () => {
     await expect(step("cart")).rejects.toMatchObject({ code: "tag-moved", message: expect.stringContaining(foreign) });
     await client.pushManifest(repository, tagged.bytes, tagged.mediaType, "prod");
     expect(await step("cart")).toContain("/quarantine/cart@sha256:");
+  });
+
+  test("an entry that somebody else has written rebases what it may name, and gets nothing past attest", async () => {
+    const { server, client, root } = world;
+    const own = { ports: silentPorts(), env: {}, signal, workingDirectory: root, temporaryDirectory: root };
+    const [policy = "", signer = ""] = [world.inForce[1], world.keys.platform.publicKey];
+    const take = (given: Record<string, string>) =>
+      rebaseImages(parseInputs(rebaseInputs, { policy, "policy-signer": signer, ...given }), {
+        ...own,
+        now: () => new Date(),
+      });
+    const cart = await client.fetchManifest(parseReference(shipped["cart"] ?? ""));
+    const foreign = { registry: server.host, name: "strangers/cart" };
+    for (const blob of blobsOf(cart)) await client.copyBlob(parseRepository(where("cart")), foreign, blob);
+    const digest = await client.pushManifest(foreign, cart.bytes, cart.mediaType);
+    const onto = digestIn(world.versions[1]);
+    const entry = { image: `${server.host}/strangers/cart@${digest}`, onto, to: `${server.host}/quarantine/cart:x` };
+    const taken = await take(entry);
+    if (!("image" in taken)) throw new Error("no image");
+    const refused = await world.attestRebased(next, taken.image, entry.image);
+    expect(tell(refused)).toEqual({ verdict: "fail", rules: ["build.image"] });
+    expect(refused.result.violations[0]?.problem).toContain("lies where no environment");
+    for (const [false_, code] of [
+      [{ ...entry, to: `${where("cart")}:prod` }, "build-not-in-quarantine"],
+      [{ ...entry, onto: digestIn(world.versions[2]) }, "rebase-refused"],
+      [{ ...entry, onto: "stable" }, "digest-invalid"],
+      [{ ...entry, image: `${server.host}/strangers/cart:prod` }, "input-invalid"],
+      [{ ...entry, environment: "production" }, "input-invalid"],
+      [{ onto }, "input-invalid"],
+    ] as const)
+      await expect(take(false_)).rejects.toMatchObject({ code });
+    expect(await take({ repositories: where("shop") })).toMatchObject({ report: { environment: "production" } });
   });
 
   test("what a run before has begun is next, and nothing new, as long as it is not in vetted", async () => {

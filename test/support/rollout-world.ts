@@ -43,6 +43,8 @@ export interface RolloutPolicy {
   versions: number;
   /** `rollout` in YAML's flow style. */
   rollout?: string;
+  /** What else is another in the policy's text. */
+  change?: (text: string) => string;
 }
 
 export async function openRolloutWorld(tools: Readonly<Partial<Record<string, string>>>): Promise<RolloutWorld> {
@@ -79,10 +81,13 @@ export async function openRolloutWorld(tools: Readonly<Partial<Record<string, st
       signers: { rebaser: key.publicKeyPem },
     });
     const digests = versions.slice(0, wanted.versions).map((each) => `"${each.split("@")[1]}"`);
-    const text = written.text
-      .replace(/digests: \["sha256[^\]]*\] }\nbuild:/, `digests: [${digests.join(", ")}] }\nbuild:`)
-      .replace("serial: 7", `serial: ${++serial}`)
-      .replace("stage: build, signers: [build]", "stage: build, signers: [build, rebaser]");
+    const { change = (same) => same } = wanted;
+    const text = change(
+      written.text
+        .replace(/digests: \["sha256[^\]]*\] }\nbuild:/, `digests: [${digests.join(", ")}] }\nbuild:`)
+        .replace("serial: 7", `serial: ${++serial}`)
+        .replace("stage: build, signers: [build]", "stage: build, signers: [build, rebaser]"),
+    );
     await writeFile(written.file, text);
     const policy = { file: written.file, text, digest: digestOf(text) };
     const loaded = { ...policy, uri: policy.file, policy: parsePolicy(Buffer.from(text), policy.file) };

@@ -38,6 +38,12 @@ test.each<[what: string, current: object, next: object]>([
   ["with a later end", { scan: key(one) }, { "scan-2": key(one, { until: at }) }],
   ["by the same workflow", { scan: workflow() }, { "scan-2": workflow({ at: ["refs/tags/v2"] }) }],
   ["by the same workflow in one environment", { scan: workflow() }, { "scan-2": workflow({ environment: "x" }) }],
+  ["by the same workflow without its environment", { scan: workflow({ environment: "a" }) }, { x: workflow() }],
+  [
+    "by the same workflow in the same environment",
+    { scan: workflow({ environment: "a" }) },
+    { x: workflow({ environment: "a" }) },
+  ],
   [
     "by the same certificate, in a store of another name",
     { scan: certificate() },
@@ -53,6 +59,15 @@ test.each<[what: string, current: object, next: object]>([
   ["it keeps its name", { scan: key(one) }, { scan: key(one) }],
   ["it is gone, and another is there", { scan: key(one) }, { "scan-2": key(two) }],
   ["it ends as it was withdrawn", { scan: key(one) }, { "scan-2": key(one, { until: from }) }],
+  ["a workflow is in the place of a key", { scan: key(one) }, { x: workflow() }],
+  ["a key is in the place of a workflow", { scan: workflow() }, { x: key(one) }],
+  ["a certificate is in the place of a workflow", { scan: workflow() }, { x: certificate() }],
+  ["a workflow is in the place of a certificate", { scan: certificate() }, { x: workflow() }],
+  ["a key is in the place of a certificate", { scan: certificate() }, { x: key(one) }],
+  ["another certificate speaks", { scan: certificate() }, { x: certificate({ identity: "x509.subject: CN=x" }) }],
+  ["another workflow speaks", { scan: workflow() }, { x: workflow({ workflow: "https://github.com/acme/b/x.yml" }) }],
+  ["another issuer speaks", { scan: workflow() }, { x: workflow({ issuer: "https://other.example" }) }],
+  ["it is no signer of the policy of now", { base: key(one) }, { "scan-2": key(one) }],
   [
     "another environment of the workflow speaks",
     { scan: workflow({ environment: "a" }) },
@@ -65,4 +80,10 @@ test.each<[what: string, current: object, next: object]>([
   ],
 ])("is let through where %s", (_what, current, next) => {
   judge(current, next);
+});
+
+test("an image and a base have no name", () => {
+  const digest = `sha256:${"a".repeat(64)}` as const;
+  for (const kind of ["image", "base"] as const)
+    judge({ undefined: key(one) }, { "scan-2": key(one) }, pointer({ thing: { kind, digest } }));
 });

@@ -193,11 +193,11 @@ export function fleetRebaseJobs(place: Place): Record<string, Mapping> {
       ),
       secrets: Object.fromEntries(Object.keys(rebaseSecrets).map((secret) => [secret, fromSecret(secret)])),
     },
-    // What could not be looked at is no image's fault, and hinders no wave; but the run is not to look whole.
-    unread: {
+    // What is stopped, or could not be looked at, hinders no other wave; but the run is not to look whole.
+    whole: {
       name: "refuse to call it whole",
       needs: "plan",
-      if: expression("needs.plan.outputs.unread != '0'"),
+      if: expression("needs.plan.outputs.against != '0'"),
       "runs-on": fromInput("runs-on"),
       "timeout-minutes": 5,
       permissions: { contents: "read" },
@@ -205,7 +205,7 @@ export function fleetRebaseJobs(place: Place): Record<string, Mapping> {
         {
           name: "Say what is missing",
           shell: "bash",
-          run: "echo '::error title=goldenpath::Not every image could be looked at: the job plan says which.'; exit 1\n",
+          run: "echo '::error title=goldenpath::A wave is stopped, or not every image could be looked at: the job plan says which, and why.'; exit 1\n",
         },
       ],
     },
@@ -219,7 +219,7 @@ function planJob(place: Place): Mapping {
     "timeout-minutes": 60,
     permissions: signingPermissions,
     ...place.guarded,
-    outputs: { due: expression("steps.plan.outputs.due"), unread: expression("steps.plan.outputs.unread") },
+    outputs: { due: expression("steps.plan.outputs.due"), against: expression("steps.plan.outputs.against") },
     steps: [
       ...place.guard,
       ...place.fetch,

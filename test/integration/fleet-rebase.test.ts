@@ -147,7 +147,7 @@ test("the plan has the canaries first, says where each goes, and writes nothing"
   expect({ exitCode: ended.exitCode, log: ended.exitCode === 0 ? "" : ended.stdout }).toEqual({ exitCode: 0, log: "" });
   const written = await readFile(output ?? "", "utf8");
   expect(JSON.parse(/^due<<(.+)\n(.*)\n\1$/m.exec(written)?.[2] ?? "")).toEqual(due);
-  expect(written).toMatch(/^unread<<(.+)\n0\n\1$/m);
+  expect(written).toMatch(/^against<<(.+)\n0\n\1$/m);
   expect(await readFile(summary ?? "", "utf8")).toContain("canaries, due: 1");
 
   const { out } = await runMain("fleet", "rebase", ...world.inForce);

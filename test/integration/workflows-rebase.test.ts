@@ -83,7 +83,7 @@ describe.each(places)("rebases on $place", ({ folder, workflows, actions }) => {
     expect(Object.keys(stage.on?.workflow_call?.outputs ?? {})).toEqual(["digest"]);
   });
 
-  test("a wave is what the plan lists, each image past the same workflow; what was not looked at makes the run fail", () => {
+  test("a wave is what the plan lists, each image past the same workflow; what is against one makes the run fail", () => {
     const each = jobOf(fleet, "each");
     expect(each.uses).toBe(`${workflows}rebase-image.yml`);
     expect(each.if).toBe(expression("needs.plan.outputs.due != '[]'"));
@@ -96,7 +96,7 @@ describe.each(places)("rebases on $place", ({ folder, workflows, actions }) => {
     expect(
       secretsRead(jobOf(fleet, "plan")).filter((name) => name.startsWith("GOLDENPATH_") || name === "VETTED_PASSWORD"),
     ).toEqual([]);
-    expect(jobOf(fleet, "unread").if).toBe(expression("needs.plan.outputs.unread != '0'"));
+    expect(jobOf(fleet, "whole").if).toBe(expression("needs.plan.outputs.against != '0'"));
   });
 
   test("no job's word but a digest and the plan goes from one to the next", () => {
@@ -106,8 +106,8 @@ describe.each(places)("rebases on $place", ({ folder, workflows, actions }) => {
       ),
     );
     expect([...new Set(needed)].sort()).toEqual([
+      "needs.plan.outputs.against",
       "needs.plan.outputs.due",
-      "needs.plan.outputs.unread",
       "needs.rebase.outputs.digest",
     ]);
   });

@@ -43,11 +43,12 @@ export async function runRebase(): Promise<void> {
   }
 }
 
-/** What is stopped fails the step, and what could not be looked at is told: it hinders no wave but that of a canary. */
+/** What is stopped, and what could not be looked at, hinders no other wave: it is told, and counted for whoever calls. */
 async function tellPlan(report: RolloutReport): Promise<void> {
   const { failures, rollouts } = report;
   core.setOutput("due", cleanText(stringifyJson(listDue(report).map(describeDue))));
-  core.setOutput("unread", String(failures.length));
+  const stopped = rollouts.filter((each) => each.stopped !== undefined);
+  core.setOutput("against", String(failures.length + stopped.length));
   const text = renderRollout(report);
   core.info(cleanLog(text));
   if (process.env["GITHUB_STEP_SUMMARY"]) {
@@ -57,6 +58,5 @@ async function tellPlan(report: RolloutReport): Promise<void> {
   }
   for (const { what, problem } of failures)
     core.error(cleanAnnotation(`${what} could not be looked at, and may be behind: ${problem}`));
-  for (const { target, stopped } of rollouts)
-    if (stopped !== undefined) core.setFailed(`rebase: ${cleanAnnotation(`${target.base}: ${stopped}`)}`);
+  for (const { target, stopped: why } of stopped) core.error(cleanAnnotation(`${target.base}: stopped: ${why}`));
 }

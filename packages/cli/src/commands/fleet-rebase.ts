@@ -80,7 +80,7 @@ async function carryOut(
 }
 
 function renderDone(done: readonly CarriedOut[] | undefined): string {
-  if (done === undefined) return "";
+  if (done === undefined || done.length === 0) return "";
   const lines = done.map(({ from, image, problem }) =>
     problem === undefined ? `  ${from} → ${image}` : `  not rebased: ${from}: ${problem}`,
   );

@@ -7,8 +7,10 @@ import type { Ports } from "@goldenpath/foundation/ports";
 import type { Workspace } from "../workspace.ts";
 import { type Egress, openEgress } from "./egress.ts";
 import { gatherView } from "./gather.ts";
+import { flagsOf, type Mount, parseMounts } from "./mounts.ts";
 import { planRoot, type RoomRoot } from "./root.ts";
 import { enterScript, relayScript, setupScript } from "./scripts.ts";
+import { writeSkeleton } from "./skeleton.ts";
 import { planView, type View, type ViewPart } from "./view.ts";
 
 /**
@@ -105,7 +107,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     options.root === undefined
       ? machine
       : { path: machine.path, parts: [...machine.parts, ...(await planRoot(options.root))] };
-  const room = { options, directory, root, view, egress };
+  const room: Room = { options, directory, root, view, egress, skeletons: new Map() };
   try {
     const way = await chooseWay(room);
     return {
@@ -144,6 +146,20 @@ interface Room {
   root: string;
   view: View;
   egress: Egress;
+  /** What is copied to a room's root, by its kind. */
+  skeletons: Map<RoomKind["kind"], Promise<string>>;
+}
+
+/** Once for all rooms of a kind: their parts are the same. */
+async function makeSkeleton({ directory, skeletons }: Room, { kind, parts }: RoomKind): Promise<string> {
+  const make = async (): Promise<string> => {
+    const folder = join(directory, `root-${kind}`);
+    await writeSkeleton(folder, parts, kind === "image" ? [".image"] : []);
+    return folder;
+  };
+  const made = skeletons.get(kind) ?? make();
+  skeletons.set(kind, made);
+  return made;
 }
 
 async function chooseWay(room: Room): Promise<SandboxWay> {
@@ -242,12 +258,16 @@ interface RoomKind {
 }
 
 async function startRoom(
-  { directory, root, egress, options: { workspace } }: Room,
-  { way, kind, parts }: RoomKind,
+  room: Room,
+  what: RoomKind,
   command: readonly string[],
   options: Omit<ProcessOptions, "env">,
 ): Promise<ProcessResult> {
-  const { uid, gid } = workspace.builder;
+  const { directory, root, egress } = room;
+  const { way, kind, parts } = what;
+  const { uid, gid } = room.options.workspace.builder;
+  const skeleton = await makeSkeleton(room, what);
+  const mounts = parseMounts(await readFile("/proc/self/mountinfo", "utf8"));
   const mark = join(directory, "namespace");
   await rm(mark, { force: true });
   const network = kind === "outside" ? [] : ["--net"];
@@ -260,9 +280,9 @@ async function startRoom(
   const [program = "", ...args] = [
     ...launcher,
     ...["--", "/bin/sh", join(directory, "setup.sh")],
-    ...[root, String(uid), String(gid), isNested(way), mark],
+    ...[root, String(uid), String(gid), isNested(way), mark, skeleton],
     ...[kind, process.execPath, join(directory, "relay.mjs"), egress.socket, String(relayPort)],
-    ...parts.flatMap(({ mode, from, to }) => [mode, from, to]),
+    ...(await Promise.all(parts.map(async (part) => [await modeOf(part, mounts), part.from, part.to]))).flat(),
     ...["--", ...command],
   ];
   try {
@@ -275,6 +295,14 @@ async function startRoom(
   } finally {
     await requireEmpty(mark);
   }
+}
+
+/** By its flags a part is mounted at once; otherwise each mount in it is looked at when it is there. */
+async function modeOf({ mode, from }: ViewPart, mounts: readonly Mount[]): Promise<string> {
+  if (mode !== "ro") return mode;
+  const real = await realpath(from).catch(() => undefined);
+  const flags = real === from ? flagsOf(mounts, from) : undefined;
+  return flags === undefined ? mode : `${mode}:${flags}`;
 }
 
 function proxySettings(): Record<string, string> {

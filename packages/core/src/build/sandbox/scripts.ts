@@ -4,9 +4,9 @@
  * that is on every runner can mount. It runs as root, or as the root of a user namespace, and starts the phase as an
  * ordinary user without capabilities who can't get any (no_new_privs): sudo and set-uid programs give nothing there.
  *
- * Arguments: ROOT (an empty folder) UID GID NESTED(0|1) MARK (a file for the namespace's name) KIND NODE RELAY SOCKET
- * PORT, then `MODE FROM TO` for each part of the view, `--`, the command. Modes: `ro`, `rw` (of what is there), `link`
- * (FROM is the target), `mask` (an empty folder). Standard input is a lifeline: when it ends, so does the room.
+ * Arguments: ROOT (an empty folder) UID GID NESTED(0|1) MARK (a file for the namespace's name) SKELETON (what is copied
+ * to the root, to mount on) KIND NODE RELAY SOCKET PORT, then `MODE FROM TO` for each part of the view, `--`, the command. Modes: `ro`, `rw` (of what is there), `ro:FLAGS` (of
+ * what has nothing mounted below it, with its mount's flags), `link` (FROM is the target), `mask` (an empty folder). Standard input is a lifeline: when it ends, so does the room.
  *
  * KIND is `plain` (the command starts the relay), `image` (below `/.image` is the root that the command, {@link
  * enterScript}, goes into; the relay stays outside of it, since the image need not have what it takes to run it), or
@@ -17,13 +17,32 @@ export const setupScript = `set -eu
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 umask 022
-root=$1 uid=$2 gid=$3 nested=$4 mark=$5 kind=$6 node=$7 relay=$8 socket=$9
+root=$1 uid=$2 gid=$3 nested=$4 mark=$5 skeleton=$6 kind=$7 node=$8 relay=$9
 shift 9
-port=$1
-shift
+socket=$1 port=$2
+shift 2
 readlink /proc/self/ns/pid >"$mark"
 mount --make-rprivate /
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$root"
+cp -R -P "$skeleton/." "$root/"
+mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
+mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root/dev/shm"
+for device in null zero full random urandom; do mount --bind "/dev/$device" "$root/dev/$device"; done
+# The loopback of this network namespace, on which nothing listens but what the build starts and the way out.
+if [ "$kind" = outside ]; then :; elif command -v ip >/dev/null; then ip link set lo up; else
+  perl -MSocket -e 'socket(my $s, AF_INET, SOCK_DGRAM, 0) or die; ioctl($s, 0x8914, pack("a16 s x14", "lo", 0x49)) or die "lo: $!"'
+fi
+drop="--reuid=$uid --regid=$gid --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all"
+# The way out of a room with an image, once the machine's own files are there: it starts while the image's are mounted.
+# Where a room is nested it comes later, since whoever has another root may make no user namespace. What it says lies
+# outside of the root, which can't be made read-only while somebody writes in it.
+way_out=
+[ "$kind" != image ] || exec 4>"$mark.ready" 5<"$mark.ready"
+start_early() {
+  [ "$kind$nested" = image0 ] && [ -z "$way_out" ] || return 0
+  chroot "$root" setpriv $drop -- "$node" "$relay" "$socket" "$port" </dev/null 5<&- &
+  way_out=$!
+}
 # Read-only with the flags that a mount has: in a user namespace none of them may be dropped. Submounts are sealed as well.
 seal() {
   while read -r _ _ _ _ place options _; do
@@ -42,10 +61,11 @@ seal() {
 while [ "$1" != -- ]; do
   mode=$1 from=$2 to=$root$3
   shift 3
+  case $to in "$root"/.image/*) start_early ;; esac
   case $mode in
     link)
-      mkdir -p "\${to%/*}"
-      [ -e "$to" ] || ln -s "$from" "$to"
+      [ -d "\${to%/*}" ] || mkdir -p "\${to%/*}"
+      [ -e "$to" ] || [ -L "$to" ] || ln -s "$from" "$to"
       ;;
     mask)
       [ -d "$to" ] || mkdir -p "$to"
@@ -58,33 +78,22 @@ while [ "$1" != -- ]; do
         mkdir -p "\${to%/*}"
         : >"$to"
       fi
-      mount --rbind "$from" "$to"
-      [ "$mode" = rw ] || seal "$to"
+      case $mode in
+        ro:?*) mount -o "bind,ro,\${mode#ro:}" "$from" "$to" ;;
+        ro:) mount -o bind,ro "$from" "$to" ;;
+        *) mount --rbind "$from" "$to" ;;
+      esac
+      [ "$mode" != ro ] || seal "$to"
       ;;
   esac
 done
 shift
-devices() {
-  mkdir -p "$1/proc" "$1/dev/shm"
-  mount -t proc -o nosuid,nodev,noexec proc "$1/proc"
-  mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$1/dev/shm"
-  for device in null zero full random urandom; do
-    : >"$1/dev/$device"
-    mount --bind "/dev/$device" "$1/dev/$device"
-  done
-  ln -s /proc/self/fd "$1/dev/fd"
-  ln -s fd/0 "$1/dev/stdin"
-  ln -s fd/1 "$1/dev/stdout"
-  ln -s fd/2 "$1/dev/stderr"
-}
-devices "$root"
-[ "$kind" != image ] || devices "$root/.image"
-mkdir -p "$root/.old"
-[ "$kind" = plain ] || mkfifo -m 600 "$root/.mapped" "$root/.ready"
-# The loopback of this network namespace, on which nothing listens but what the build starts and the way out.
-if [ "$kind" = outside ]; then :; elif command -v ip >/dev/null; then ip link set lo up; else
-  perl -MSocket -e 'socket(my $s, AF_INET, SOCK_DGRAM, 0) or die; ioctl($s, 0x8914, pack("a16 s x14", "lo", 0x49)) or die "lo: $!"'
+if [ "$kind" = image ]; then
+  mount --bind "$root/proc" "$root/.image/proc"
+  mount --rbind "$root/dev" "$root/.image/dev"
+  mount -o remount,bind,ro,nosuid,nodev "$root/.image/dev"
 fi
+[ "$kind" = plain ] || mkfifo -m 600 "$root/.mapped"
 cd "$root"
 pivot_root . .old
 umount -l /.old
@@ -96,13 +105,20 @@ lower() {
   if [ "$nested" = 1 ]; then
     exec unshare --user --map-user="$uid" --map-group="$gid" -- setpriv --no-new-privs -- "$@"
   fi
-  exec setpriv --reuid="$uid" --regid="$gid" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"
+  exec setpriv $drop -- "$@"
 }
 case $kind in
   plain) lower "$@" </dev/null 3<&- & ;;
   image)
-    lower "$node" "$relay" "$socket" "$port" </dev/null 3<&- 4>/.ready &
-    IFS= read -r _ </.ready || { echo "the way out of the network did not start" >&2; exit 126; }
+    [ -n "$way_out" ] || {
+      lower "$node" "$relay" "$socket" "$port" </dev/null 3<&- 5<&- &
+      way_out=$!
+    }
+    until [ -s /proc/self/fd/5 ]; do
+      kill -0 "$way_out" 2>/dev/null || { echo "the way out of the network did not start" >&2; exit 126; }
+      sleep 0.01
+    done
+    exec 4>&- 5<&-
     "$@" </dev/null 3<&- &
     ;;
   *)

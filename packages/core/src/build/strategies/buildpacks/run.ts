@@ -88,9 +88,13 @@ async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
   const { ports, env, signal } = context;
   const workspace = await openWorkspace({ repository: plan.repository, ports, env });
   let sandbox: Sandbox | undefined;
+  let copying: Promise<void> | undefined;
   try {
-    const copied = await copySource(source, workspace.app, signal);
-    ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
+    copying = copyApplication(job, workspace);
+    // Whoever waits for it is told.
+    copying.catch(() => undefined);
+    // What lies in the application is placed from there.
+    if (plan.ownBuildpacks !== undefined) await copying;
     const pinned = [...plan.buildpacks, ...listOwnImages(plan.ownBuildpacks ?? [])];
     const fetched = await fetchBuildpacks(pinned, workspace.buildpacks, { client, ports, signal, platform });
     const [packages, images] = [fetched.slice(0, plan.buildpacks.length), fetched.slice(plan.buildpacks.length)];
@@ -103,6 +107,7 @@ async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     const room = await openBuilderRoom(job, workspace, images);
     const order = room?.run.order ?? (await orderOnHost(plan, workspace, packages, images));
     sandbox = room === undefined ? await keepApart(workspace, plan, source, context) : room.sandbox;
+    await copying;
     const cache = await openLifecycleCache(job, workspace, sandbox);
     const digest = await buildImage(job, { workspace, sandbox, room, order, ...programs, cache: cache?.run });
     await cache?.keep();
@@ -126,9 +131,16 @@ async function runBuildpacks(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
       ],
     };
   } finally {
+    // Nothing is on its way into the folder any more when that is removed.
+    await copying?.catch(() => undefined);
     await sandbox?.close();
     await closeWorkspace(workspace, ports);
   }
+}
+
+async function copyApplication({ source, context: { ports, signal } }: Job, { app }: Workspace): Promise<void> {
+  const copied = await copySource(source, app, signal);
+  ports.log.info(`copied ${copied.files} files (${copied.bytes} bytes) of the application`);
 }
 
 /** What a build is made in and by. */

@@ -4,7 +4,7 @@ export const exceptionHelp = `goldenpath exception: exceptions as signed documen
   goldenpath exception grant --policy POLICY --repository HOST/NAME --rule RULE --reason TEXT --owner TEXT --expires YYYY-MM-DD --key KEY
       Signs that a rule is set aside for images of a repository, and puts it where the stages look. Neither the policy nor its serial changes: the stage
       that refused runs again, and what the others have signed still counts. Prints the exception's ID. What would count for nothing is not signed.
-  --vulnerability ID, --package NAME, --license ID, --gate NAME
+  --vulnerability ID, --package NAME, --license ID, --gate NAME, --file PATH
       What it is set aside for, as in the policy's exceptions; rules of the base stage are for the repository.
   --ticket TEXT
       Where it was asked for. It is told with the reason.

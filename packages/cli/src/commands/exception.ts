@@ -72,7 +72,7 @@ export async function runExceptionCommand(args: readonly string[], output: Outpu
     }
     for (const { grant, signers, problem } of told)
       output.out(
-        `${grant.id} ${grant.rule} ${grant.vulnerability ?? grant.license ?? grant.package ?? ""} ${grant.starts} to ${grant.expires}, by ${signers.join(", ")}: ${grant.reason}${problem === undefined ? "" : ` (does not count: ${problem})`}\n`,
+        `${grant.id} ${grant.rule} ${grant.vulnerability ?? grant.license ?? grant.package ?? grant.file ?? ""} ${grant.starts} to ${grant.expires}, by ${signers.join(", ")}: ${grant.reason}${problem === undefined ? "" : ` (does not count: ${problem})`}\n`,
       );
     if (chosen?.unreadable !== undefined) output.out(`${chosen.unreadable}\n`);
     if (told.length === 0) output.out(`no exception is signed for ${formatRepository(images)}\n`);

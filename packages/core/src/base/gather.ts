@@ -189,7 +189,7 @@ export async function readChildLayers(
   const layers = await mapConcurrently(
     parallelLayers,
     pairLayers(child),
-    async ({ layer, diffId }): Promise<LayerContents> => {
+    async ({ layer, diffId }, index): Promise<LayerContents> => {
       try {
         return await readLayerContents({
           client,
@@ -197,7 +197,8 @@ export async function readChildLayers(
           layer,
           diffId,
           budget,
-          kept,
+          // What stands in the base is the platform's own.
+          kept: index < baseLayers ? { ...kept, watch: undefined } : kept,
           ...(signal === undefined ? {} : { signal }),
         });
       } catch (error) {

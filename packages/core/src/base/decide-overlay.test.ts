@@ -1,4 +1,4 @@
-import { base, child, decide, golden, ids } from "@goldenpath/testing/base-facts";
+import { base, child, decide, golden, ids, labelled } from "@goldenpath/testing/base-facts";
 import { dpkgStatus, entry, treeOf } from "@goldenpath/testing/file-trees";
 import { describe, expect, test } from "vitest";
 import type { LayerEntry } from "../layers/contents.ts";
@@ -72,5 +72,50 @@ describe("what an image is said to stand on", () => {
     expect(notes(10)).toEqual([expect.stringMatching(/newer versions of packages of the base: .*p9:amd64 1 → 2$/)]);
     expect(notes(12)).toEqual([expect.stringMatching(/p9:amd64 1 → 2, and 2 more$/)]);
     expect(judge([entry("app", "x")]).notes).toEqual([]);
+  });
+});
+
+describe("what is asked of an image goes by what it stands on", () => {
+  const asked = (more: Parameters<typeof decide>[1], change: Parameters<typeof child>[1] = {}) =>
+    decide([on([entry("app/server", "x")], os, change)], { approved: [golden], ...more }).violations.map(
+      ({ rule }) => rule,
+    );
+  const rules = (refuse: readonly "committed"[], ...files: string[]) => ({
+    rules: { refuse, mustHave: files.map((file) => ({ file })) },
+  });
+  const history = (...all: string[]) => ({ habits: { history: all.map((created_by) => ({ created_by })) } });
+
+  test("a layer that was committed counts above the base alone", () => {
+    const refuse = rules(["committed"]);
+    expect(asked(refuse, history("bash", "bash", "COPY . ."))).toEqual([]);
+    expect(asked(refuse, history("COPY a", "COPY b", "bash"))).toEqual(["base.committed"]);
+  });
+
+  test("what every image must have is looked for in all of its layers", () => {
+    expect(asked(rules([], "/etc/motd", "/app/server"))).toEqual([]);
+    expect(asked(rules([], "/etc/other"))).toEqual(["base.missing"]);
+  });
+
+  test("a rule of the policy's own is told which base it is, and which layers are that base's", () => {
+    const rule = (expression: string) => ({
+      customRules: [{ name: "own", stage: "base" as const, expression, message: "m", remedy: "r" }],
+    });
+    expect(asked(rule('base.name == "golden"'))).toEqual([]);
+    expect(asked(rule('base.name == "other"'))).toEqual(["base.rule"]);
+    expect(asked(rule('layers.filter(l, l.from == "base").size() == 2'))).toEqual([]);
+  });
+
+  test("the lifecycle's label is held to the base's last layer, and on no base to the image's own layers", () => {
+    const long = base("long", "os libc more");
+    const told = (topLayer: string, approved = [long], layers = "os libc more app") =>
+      decide([child(layers, labelled({ topLayer: ids(topLayer)[0] }))], { approved }).violations.map(
+        ({ rule }) => rule,
+      );
+    expect(told("more")).toEqual([]);
+    expect(told("libc")).toEqual(["base.label-contradicts"]);
+    expect(told("os", [base("one", "os")], "os app")).toEqual([]);
+    expect(told("app", [base("one", "os")], "os app")).toEqual(["base.label-contradicts"]);
+    expect(told("x", [long], "x y")).toEqual(["base.approved"]);
+    expect(told("z", [long], "x y")).toEqual(["base.approved", "base.label-contradicts"]);
   });
 });

@@ -123,17 +123,18 @@ describe("is refused", () => {
   });
 });
 
-test("the release is read through links, as a base has them", () => {
-  const text = "ID=debian\nVERSION_ID=12\n";
-  const place = entry("usr/lib/os-release", text);
-  const rest = next[1] as LayerEntry;
-  for (const linked of [
-    [place],
-    [place, link("etc/os-release", "../usr/lib/os-release")],
-    [place, link("etc/os-release", "/usr/lib/os-release")],
-  ])
-    expect(judge({ newBase: [...linked, rest, entry("etc/motd", "old")] })).toEqual([]);
-  expect(judge({ newBase: [link("etc/os-release", "nowhere"), rest, entry("etc/motd", "old")] })).toEqual([
+test("the release is read through links, wherever they lead, and another's is not taken for it", () => {
+  const rest = [next[1] as LayerEntry, entry("etc/motd", "old")];
+  const linked = (target: string, version: string) => [
+    ...[entry("opt/release", `ID=debian\nVERSION_ID=${version}\n`), link("etc/os-release", target), ...rest],
+  ];
+  for (const target of ["../opt/release", "/opt/release"]) {
+    expect(judge({ newBase: linked(target, "12") })).toEqual([]);
+    expect(judge({ newBase: linked(target, "13") })).toEqual([expect.stringContaining("the new one debian 13")]);
+  }
+  const place = entry("usr/lib/os-release", "ID=debian\nVERSION_ID=12\n");
+  expect(judge({ newBase: [place, ...rest] })).toEqual([]);
+  expect(judge({ newBase: [link("etc/os-release", "nowhere"), ...rest] })).toEqual([
     expect.stringContaining("the new base does not say"),
   ]);
 });

@@ -60,7 +60,9 @@ describe("what it says of its base", () => {
     const label = "io.buildpacks.lifecycle.metadata";
     const runImage = { topLayer: id("libc"), reference: "old" };
     const image = part("os libc a", { config: { Labels: { [label]: JSON.stringify({ runImage }), kept: "yes" } } });
-    const newBase = part("new top", { config: { Labels: { "io.buildpacks.base.distro.name": "debian", x: "y" } } });
+    const newBase = part("new more top", {
+      config: { Labels: { "io.buildpacks.base.distro.name": "debian", x: "y" } },
+    });
     const { config } = plan(image, newBase);
     const { [label]: told = "", ...rest } = config.config?.Labels ?? {};
     expect(JSON.parse(told).runImage).toMatchObject({ topLayer: id("top"), reference: "r.test/golden@2" });

@@ -4,13 +4,15 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { base } from "./mutants/base.ts";
 import { gate } from "./mutants/gate.ts";
 import { origin } from "./mutants/origin.ts";
+import { policy } from "./mutants/policy.ts";
 import { signing } from "./mutants/signing.ts";
 import { judgeSurvivors, listSurvivors, listUntried, type MutationReport, type Room } from "./mutants/survivors.ts";
 import { root } from "./steps.ts";
 
-const rooms: readonly Room[] = [gate, origin, signing];
+const rooms: readonly Room[] = [base, gate, origin, policy, signing];
 
 /** On a machine that does other things besides: who is late because of those is no mutant that a test has failed at. */
 const testTimeout = 20_000;

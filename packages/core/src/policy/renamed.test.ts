@@ -82,6 +82,14 @@ test.each<[what: string, current: object, next: object]>([
   judge(current, next);
 });
 
+test("whoever is refused is told by which name, and from when it was withdrawn", () =>
+  expect(() => judge({ scan: key(one) }, { "scan-2": key(one) })).toThrow(
+    expect.objectContaining({
+      message: "signer 'scan-2' of policy p is the one that was withdrawn as 'scan' from 2026-11-03T00:00:00.000Z on",
+      wayOut: expect.stringContaining("give 'scan-2' `until: \"2026-11-03T00:00:00.000Z\"`"),
+    }),
+  ));
+
 test("an image and a base have no name", () => {
   const digest = `sha256:${"a".repeat(64)}` as const;
   for (const kind of ["image", "base"] as const)

@@ -47,6 +47,11 @@ test("one that is too far behind a newer one is none, although that one has ende
   ]);
 });
 
+test("all that is said against a version is told in one line", () =>
+  expect(choose([version("ended", 40, "2026-05-09")], { maxAge: 1 * day })).toEqual([
+    expect.stringMatching(/^sha256:\w+: its end of life is 2026-05-09; it was approved on .*\(maxAge\)$/),
+  ]));
+
 test("of a base that is over, or has no version, there is none", () => {
   expect(choose([young], {}, "2026-05-10")).toBe(young.digest);
   expect(choose([young], {}, "2026-05-09")).toEqual(["its until is 2026-05-09"]);

@@ -72,8 +72,6 @@ export interface DecidedPromotion {
   product: ServerSidePlan | undefined;
   /** That were allowed. */
   rollbacks: readonly TagRollback[];
-  /** What the image was rebased from: it has to stay, and no registry keeps for long what has no tag. */
-  ancestors: readonly Digest[];
 }
 
 /** What a promotion does its work with. */
@@ -100,7 +98,7 @@ export async function executePromotion(
   tools: PromotionTools,
   signer: Signer,
 ): Promise<PromotionOutcome> {
-  const { request, gathered, plan, product, rollbacks, ancestors } = decided;
+  const { request, gathered, plan, product, rollbacks } = decided;
   const { client, context } = tools;
   const { to, environmentName, policy } = request;
   const done: Done = { counts: { ...noCounts }, leftBehind: new Map() };
@@ -127,7 +125,7 @@ export async function executePromotion(
       `the image and its evidence are in ${plan.to}; the promotion is not signed, and no tag was set`,
     );
   });
-  notes.push(...(await keepAncestors(client, plan, ancestors)));
+  notes.push(...(await keepAncestors(client, plan)));
   await executeTags(client, plan, image);
   if (product !== undefined) {
     const own = plan.manifests

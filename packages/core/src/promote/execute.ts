@@ -7,7 +7,6 @@ import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import type { Manifest } from "@goldenpath/registry-client/oci/manifest";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { RememberingClient } from "@goldenpath/registry-client/remember";
-import { keptTag } from "../base/kept-tag.ts";
 import { isAboutContent } from "../signing/content-errors.ts";
 import { mergeAttestationTag } from "../signing/write-cosign-tag.ts";
 import type { LeftBehind, PromotionPlan } from "./facts.ts";
@@ -196,23 +195,18 @@ async function assertStillThere(client: Pick<RegistryClient, "resolve">, plan: P
  * again as long as the rebased one is there. The same again sets none.
  * @returns a sentence for each
  */
-export async function keepAncestors(
-  client: RegistryClient,
-  plan: PromotionPlan,
-  ancestors: readonly Digest[],
-): Promise<string[]> {
+export async function keepAncestors(client: RegistryClient, plan: PromotionPlan): Promise<string[]> {
   const to = parseRepository(plan.to);
-  const left = plan.tags.flatMap(({ tag, from, action }) =>
-    action === "move" && from !== undefined && ancestors.includes(from) ? [[from, tag] as const] : [],
+  const left = plan.tags.flatMap(({ from, kept }) =>
+    from === undefined || kept === undefined ? [] : [[from, kept] as const],
   );
   const notes: string[] = [];
   // Of several tags that leave it the last one gives its name.
-  for (const [digest, tag] of new Map(left)) {
-    const own = keptTag(tag, digest);
-    const seen = await client.readTag(to, own);
+  for (const [digest, kept] of new Map(left)) {
+    const seen = await client.readTag(to, kept);
     if (seen.digest === digest) continue;
-    await client.setTag(to, own, await client.fetchManifest({ ...to, digest }), undefined, seen);
-    notes.push(`${digest}, which it was rebased from, is kept as ${own}`);
+    await client.setTag(to, kept, await client.fetchManifest({ ...to, digest }), undefined, seen);
+    notes.push(`${digest}, which it was rebased from, is kept as ${kept}`);
   }
   return notes;
 }

@@ -66,6 +66,8 @@ export interface TagFacts {
   tag: string;
   /** What the tag points at now; undefined where there is none. */
   current?: Digest;
+  /** The tag under which that stays, where the image was rebased from it: the gate asks for it again. */
+  kept?: string;
 }
 
 /**
@@ -107,7 +109,14 @@ export interface PromotionPlan {
   /** In the order of writing. */
   manifests: (Omit<ManifestFacts, "isPresent" | "blobs"> & { action: "present" | "copy" | "server-side" })[];
   leftBehind: LeftBehind[];
-  tags: { tag: string; from?: Digest; to: Digest; action: "set" | "move" | "unchanged" }[];
+  tags: {
+    tag: string;
+    from?: Digest;
+    to: Digest;
+    action: "set" | "move" | "unchanged";
+    /** The tag that `from` gets first. */
+    kept?: string;
+  }[];
   /** Bytes by what happens to them. */
   bytes: Record<"present" | "mount" | "copy" | "serverSide", number>;
   /** How many requests it takes at least; see `countRequests`. */

@@ -34,9 +34,10 @@ export function planPromotion(facts: PromotionFacts): PromotionPlan {
     blobs: [...blobs.values()],
     manifests,
     leftBehind: [...facts.leftBehind],
-    tags: facts.tags.map(({ tag, current }) => ({
+    tags: facts.tags.map(({ tag, current, kept }) => ({
       tag,
       ...(current === undefined ? {} : { from: current }),
+      ...(kept === undefined ? {} : { kept }),
       to: facts.digest,
       action:
         current === undefined
@@ -58,9 +59,11 @@ export function renderPlanText(plan: PromotionPlan): string {
   const plural = (amount: number, one: string): string => `${amount} ${one}${amount === 1 ? "" : "s"}`;
   const evidence = plan.manifests.filter((manifest) => manifest.role === "evidence");
   const referrers = plan.manifests.filter((manifest) => manifest.role === "referrer");
-  const tags = plan.tags.map(({ tag, from, action }) => {
+  const tags = plan.tags.map(({ tag, from, action, kept }) => {
     if (action === "unchanged") return `tag ${tag}: points there already`;
-    return action === "set" ? `tag ${tag}: new` : `tag ${tag}: moves from ${from}`;
+    return action === "set"
+      ? `tag ${tag}: new`
+      : `tag ${tag}: moves from ${from}${kept === undefined ? "" : `, which it was rebased from, and which is kept as ${kept}`}`;
   });
   return [
     `${plan.from}@${plan.digest}`,

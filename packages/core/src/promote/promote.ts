@@ -1,7 +1,6 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Context } from "@goldenpath/foundation/ports";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
-import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import {
   formatRepository,
   isSameRepository,
@@ -9,6 +8,7 @@ import {
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
+import { keptTag } from "../base/kept-tag.ts";
 import { findEnvironment } from "../gate/find-environment.ts";
 import { type GateOutcome, runGate } from "../gate/verify.ts";
 import { isPointerRepository, pointerName } from "../policy/pointer.ts";
@@ -72,7 +72,7 @@ export async function preparePromotion(
   if (violations.some(isCounted)) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
   const gathered = await gatherPromotion(client, source, gate, to, request.tags, { referrers: environment.referrers });
-  const { rollbacks, ancestors } = await lookForRollbacks(client, request, gate, gathered, context.now());
+  const rollbacks = await lookForRollbacks(client, request, gate, gathered, context.now());
   if (rollbacks.length > 0 && request.allowTagRollback !== true)
     return { gate, violations: judgeRollbacks(rollbacks, to) };
   const product =
@@ -91,7 +91,7 @@ export async function preparePromotion(
       async execute(signer) {
         assertPromoter(signer, environment, policy);
         return executePromotion(
-          { request, gate, gathered, plan, product, rollbacks, ancestors },
+          { request, gate, gathered, plan, product, rollbacks },
           { client, source, context },
           signer,
         );
@@ -101,8 +101,8 @@ export async function preparePromotion(
 }
 
 /**
- * The tags that would move back, and what the image was rebased from. What it takes to know is counted among what the
- * plan has read.
+ * The tags that would move back. What it takes to know is counted among what the plan has read; and of an image that was
+ * rebased from what a tag leaves, it is noted that this stays.
  */
 async function lookForRollbacks(
   client: RegistryClient,
@@ -110,11 +110,11 @@ async function lookForRollbacks(
   gate: GateOutcome,
   { facts }: GatheredPromotion,
   now: Date,
-): Promise<{ rollbacks: TagRollback[]; ancestors: readonly Digest[] }> {
+): Promise<TagRollback[]> {
   const moving = new Set(
     facts.tags.flatMap(({ current }) => (current === undefined || current === facts.digest ? [] : [current])),
   );
-  if (moving.size === 0) return { rollbacks: [], ancestors: [] };
+  if (moving.size === 0) return [];
   const { policy } = loaded;
   const environment = findEnvironment(loaded, environmentName);
   const { held, lists, contents } = await readTagHolders(client, to, [...moving], policy, environment, now);
@@ -123,7 +123,12 @@ async function lookForRollbacks(
   const evidence = gate.evidence.get(facts.digest);
   const { lineage } = gate.facts;
   const age = evidence === undefined ? unknownAge : readAge({ policy, environment, evidence, lineage, isHeld: false });
-  return { rollbacks: findRollbacks(facts.tags, facts.digest, held, age), ancestors: age.ancestors };
+  facts.tags = facts.tags.map((each) =>
+    each.current !== undefined && age.ancestors.includes(each.current)
+      ? { ...each, kept: keptTag(each.tag, each.current) }
+      : each,
+  );
+  return findRollbacks(facts.tags, facts.digest, held, age);
 }
 
 function judgeDestination(environment: PolicyEnvironment, environmentName: string, to: Repository): Violation[] {

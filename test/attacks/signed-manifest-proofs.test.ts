@@ -231,7 +231,7 @@ describe("a signer of such manifests", () => {
     const [bytes, manifest] = [encode({ a: 1 }), encode(of.manifest)];
     const bundle = blobs.kept.get(holder.manifest.layers[0]?.digest as Digest) as Uint8Array;
     const piece = {
-      ...{ signer: "builder", file: "evidence/1.json.json", bytes, subject: child.digest, image: "image.json" },
+      ...{ signer: "builder", file: "evidence/1.json.x.json", bytes, subject: child.digest, image: "image.json" },
       predicateType: "https://slsa.dev/provenance/v1",
       parts: [child, of.descriptor].map(({ mediaType }) => ({ mediaType, bytes: manifest })),
       below: [{ manifest: encode(holder.manifest), blobs: [bundle] }],
@@ -240,13 +240,13 @@ describe("a signer of such manifests", () => {
     const check = (more: object) =>
       keylessManifest.checkByHand({ ...signerOf(), instance } as never, { ...piece, ...more } as never);
     const { first, argv, files } = check({});
-    expect(first).toEqual(["sha256sum", "--check", "--strict", "evidence/1.json.sha256"]);
-    expect(argv).toEqual(expect.arrayContaining(["cosign", "evidence/1.json.sigstore", cosignSignature]));
+    expect(first).toEqual(["sha256sum", "--check", "--strict", "evidence/1.json.x.sha256"]);
+    expect(argv).toEqual(expect.arrayContaining(["cosign", "evidence/1.json.x.sigstore", cosignSignature]));
     expect(files).toEqual({
       "trust/builder.trusted-root.json": sigstore.trustedRoot,
-      "evidence/1.json.manifest": manifest,
-      "evidence/1.json.sigstore": bundle,
-      "evidence/1.json.sha256": `${digestHex(digestOf(manifest))}  evidence/1.json.manifest\n${digestHex(digestOf(bytes))}  evidence/1.json.json`,
+      "evidence/1.json.x.manifest": manifest,
+      "evidence/1.json.x.sigstore": bundle,
+      "evidence/1.json.x.sha256": `${digestHex(digestOf(manifest))}  evidence/1.json.x.manifest\n${digestHex(digestOf(bytes))}  evidence/1.json.x.json`,
     });
     for (const lacking of [{ parts: undefined }, { parts: [] }, { below: undefined }, { below: [] }])
       expect(() => check(lacking)).toThrow("evidence that nobody has verified");

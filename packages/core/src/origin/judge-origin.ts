@@ -104,8 +104,8 @@ const explainDifferentChildren =
   "its children are of different versions of their source, or of builds that different events or workflows started";
 
 /**
- * Of one repository, so that no child's event stands for all: a pull request's build beside one of what is in the
- * repository.
+ * Of sources of one repository. One child's event would otherwise stand for all: a pull request's build beside one of
+ * what is in the repository.
  */
 function isSameBuild({ version, ref, event, callerId }: OriginSource, other: OriginSource): boolean {
   return version === other.version && ref === other.ref && event === other.event && callerId === other.callerId;

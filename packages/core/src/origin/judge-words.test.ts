@@ -169,7 +169,7 @@ describe("an import", () => {
     expect(objections([imported(ahead(1))])).toContain("which is in the future");
   });
 
-  test("is no provenance's word, nor one its", () => {
+  test("counts by an importer alone, whoever else the policy names", () => {
     expect(objections([signed(predicateTypes.import, {}, "pipeline")])).toContain("nothing is signed about");
   });
 });

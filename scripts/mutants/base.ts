@@ -2,22 +2,65 @@ import type { Room } from "./survivors.ts";
 
 const core = "packages/core/src/base";
 
-/** On which base an image stands, whether that is the newest, and which one a rebase takes. */
+/** Of what nobody has asked for there is no day. */
+const undated = [
+  {
+    line: "const list = enforceFrom === undefined || isDayReached(enforceFrom, now) ? verdict.refused : verdict.waiting;",
+    original: "enforceFrom === undefined",
+    reason: "it is the same: what is no day has come",
+  },
+  {
+    line: "const demand = (refused: Refused) => list.push({ ...refused, ...(enforceFrom === undefined ? {} : { enforceFrom }) });",
+    original: "enforceFrom === undefined",
+    reason: "it is the same: a day that is there and undefined is none",
+  },
+  {
+    line: "return { ...each, ...(own === undefined ? {} : { own }) };",
+    original: "own === undefined",
+    reason: "it is the same: a day of its own that is there and undefined is none",
+  },
+].map((each) => ({ mutator: "ConditionalExpression", replacement: "false", ...each }));
+
+const neverBehind = [
+  { mutator: "ConditionalExpression", replacement: "true" },
+  { mutator: "EqualityOperator", replacement: "ahead.length >= 0" },
+].map((each) => ({
+  line: "if (ahead.length > 0) {",
+  original: "ahead.length > 0",
+  ...each,
+  reason: "it is the same: the first of none is at no time, which is never reached",
+}));
+
+/**
+ * On which base an image stands, whether that is the newest and still approved, and whether and on which one a rebase
+ * may put it.
+ */
 export const base: Room = {
   mutated: [
     `${core}/approval/choose-newest.ts`,
+    `${core}/approval/judge.ts`,
     `${core}/identify.ts`,
     `${core}/rebase/choose.ts`,
     `${core}/rebase/compare.ts`,
+    `${core}/rebase/judge.ts`,
     `${core}/rebuilt.ts`,
     `${core}/standing.ts`,
   ],
   tests: [
-    `${core}/approval/choose-newest.test.ts`,
+    `${core}/approval/{choose-newest,judge}.test.ts`,
     `${core}/{identify,rebuilt,standing}.test.ts`,
-    `${core}/rebase/{choose,compare}.test.ts`,
+    `${core}/rebase/{choose,compare,judge}.test.ts`,
   ],
   accepted: [
+    ...[...undated, ...neverBehind].map((each) => ({ file: `${core}/approval/judge.ts`, ...each })),
+    {
+      file: `${core}/rebase/judge.ts`,
+      line: 'const release = readRelease(readLinked(tree, "etc/os-release") ?? readLinked(tree, "usr/lib/os-release") ?? "");',
+      mutator: "StringLiteral",
+      original: '""',
+      replacement: '"Stryker was here!"',
+      reason: "it is the same: neither text says a release",
+    },
     {
       file: `${core}/rebuilt.ts`,
       line: 'if (before.file.kind === "file" && before.file.size > 0) {',

@@ -158,7 +158,7 @@ describe("demands that have a day", () => {
     );
     expect([rules(refused), rules(waiting)]).toEqual([["base.build-image", "base.expired"], three]);
     const none = judgeApproval({ ...asked("2026-05-11"), found: { kind: "refused", problem: "nobody" } }, now);
-    expect([rules(none.refused), none.waiting]).toEqual([["base.approval"], []]);
+    expect([rules(none.refused), none.waiting, none.warnings]).toEqual([["base.approval"], [], []]);
   });
 
   test("have that day of their own whether it has come or not, and others have none", () => {
@@ -176,6 +176,30 @@ describe("demands that have a day", () => {
 test("for building in, one that is to run on is refused, and one to build in is not", () => {
   const told = (role: Approval["role"]) => judged(state({ role }, { use: "build" })).rules;
   expect([told("run-only"), told("build-only"), told("both")]).toEqual([["build.builder"], [], []]);
+});
+
+test("each refusal says what is wrong, and what to do about it", () => {
+  const told = (asked: ApprovalState) =>
+    judgeApproval(asked, now).refused.map(({ problem, wayOut }) => `${problem}: ${wayOut}`);
+  const none: ApprovalState = { rules: {}, newer: [], found: { kind: "refused", problem: "nobody" } };
+  expect(told(none)).toEqual([expect.stringMatching(/^nobody: Rebuild it on an approved version, or .*base approve/)]);
+  expect(told(state({}, { use: "build" }))).toEqual([
+    expect.stringMatching(/run on, and not to build in \(role run-only\): Build in an image .*--role build-only/),
+  ]);
+  expect(told(state({ role: "build-only" }))).toEqual([
+    expect.stringMatching(/build in, and not to run on \(role build-only\): Rebuild it on a base/),
+  ]);
+  expect(told(state({ endOfLife: "2026-05-09" }))).toEqual([
+    expect.stringMatching(/: Rebuild the image on the newest version of the base/),
+  ]);
+  expect(told(state({}, { rules: { score: { open: 1 } } }))).toEqual([
+    expect.stringMatching(/: Have the platform team mend what the score of this version lacks/),
+  ]);
+  expect(told(state({}, { rules: { maxAge: days(9) } }))).toEqual([
+    expect.stringContaining("it was approved on 2026-04-30T12:00:00.000Z, and"),
+  ]);
+  const never = state({ approvedAt: new Date(Number.NaN) }, { rules: { maxAge: days(9) } });
+  expect(told(never)).toEqual([expect.stringContaining("it was approved at no known time, and")]);
 });
 
 test("how far behind it is, and how long it counts, is said in days", () => {

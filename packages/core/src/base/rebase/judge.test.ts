@@ -16,14 +16,15 @@ const app: Layer = [entry("app/server", "app")];
 type Change = { oldBase?: Layer; newBase?: Layer; layers?: Layer[] } & Partial<
   Pick<RebaseFacts, "labels" | "topLayer" | "baseLayers" | "newLayers">
 >;
-function judge({ oldBase: before = old, newBase: after = next, layers: own = [app], ...more }: Change = {}) {
+function judgeWhole({ oldBase: before = old, newBase: after = next, layers: own = [app], ...more }: Change = {}) {
   return judgeRebase({
     ...{ labels: {}, topLayer: undefined, newLabels: {}, baseLayers: 1, newLayers: 1 },
     ...{ oldBase: treeOf([before]), image: treeOf([before, ...own], 1) },
     ...{ newBase: treeOf([after]), result: treeOf([after, ...own], 1) },
     ...more,
-  }).map(({ problem }) => problem);
+  });
 }
+const judge = (change?: Change) => judgeWhole(change).map(({ problem }) => problem);
 
 describe("is refused", () => {
   test("what an extension has made the base of", () => {
@@ -128,6 +129,8 @@ test("the release is read through links, wherever they lead, and another's is no
   const linked = (target: string, version: string) => [
     ...[entry("opt/release", `ID=debian\nVERSION_ID=${version}\n`), link("etc/os-release", target), ...rest],
   ];
+  const beside = [entry("etc/release", "ID=debian\nVERSION_ID=12\n"), link("etc/os-release", "release"), ...rest];
+  expect(judge({ newBase: beside })).toEqual([]);
   for (const target of ["../opt/release", "/opt/release"]) {
     expect(judge({ newBase: linked(target, "12") })).toEqual([]);
     expect(judge({ newBase: linked(target, "13") })).toEqual([expect.stringContaining("the new one debian 13")]);
@@ -136,5 +139,28 @@ test("the release is read through links, wherever they lead, and another's is no
   expect(judge({ newBase: [place, ...rest] })).toEqual([]);
   expect(judge({ newBase: [link("etc/os-release", "nowhere"), ...rest] })).toEqual([
     expect.stringContaining("the new base does not say"),
+  ]);
+});
+
+test("of links that go in a circle no release is read", () => {
+  const files = next[1] as LayerEntry;
+  const oldBase = [release(), dpkgStatus({ libc6: "2.36-9" })];
+  for (const newBase of [
+    [link("etc", "etc"), files],
+    [link("etc/loop", "loop"), link("etc/os-release", "loop/x"), files],
+  ])
+    expect(judge({ oldBase, newBase })).toEqual([expect.stringContaining("the new base does not say")]);
+});
+
+test("each refusal says what to do about it", () => {
+  const told = (change: Change) => judgeWhole(change).map(({ wayOut }) => wayOut);
+  expect(told({ newBase: [release("debian", "13"), ...next.slice(1)] })).toEqual([
+    expect.stringMatching(/^Choose a version of the base of the same release \(--onto\), or rebuild/),
+  ]);
+  expect(told({ newBase: [release(), dpkgStatus({ libc6: "2.36-10" }), ...next.slice(2)] })).toEqual([
+    expect.stringMatching(/^Have the platform team put it into the base, or rebuild/),
+  ]);
+  expect(told({ labels: { "io.buildpacks.rebasable": "false" } })).toEqual([
+    "Rebuild the image on the new base from its source.",
   ]);
 });

@@ -88,6 +88,8 @@ describe("of a scan", () => {
   test("a report that is not required asks for nothing, and one of another name is another", () => {
     const of = (name: string, required: boolean) => ({ scan: { reports: [{ name, required }] } });
     expect(untold({}, of("a", false))).toEqual([]);
+    expect(untold({ scan: { reports: undefined } }, of("a", true))).toHaveLength(1);
+    expect(untold(of("a", true), { scan: { reports: undefined } })).toEqual([]);
     expect(untold(of("b", true), of("a", true))).toEqual([["scan", "scan.report", expect.stringContaining("'a'")]]);
   });
 
@@ -101,5 +103,6 @@ describe("of a scan", () => {
     expect(untold({}, { scan: { ...kev, refuse: [{ name: "a" }] } })).toEqual([]);
     expect(untold({ scan: kev }, { scan: { ...kev, refuse: gates } })).toEqual([]);
     expect(untold({}, { scan: { refuse: gates } })).toEqual([]);
+    expect(untold({}, { scan: { refuse: gates, data: undefined } })).toEqual([]);
   });
 });

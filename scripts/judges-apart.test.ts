@@ -44,11 +44,14 @@ describe("who judges an image has no code that could make one", () => {
     );
   });
 
-  test.each(["enforce-golden-base", "scan", "sign", "attest", "verify", "promote", "report"])("%s", (action) => {
-    const loaded = listLoaded(`actions/${action}/src/index.ts`);
-    expect(loaded).toContain("packages/core/src/build/strategies/strategies.ts");
-    expect(listBuilding(`actions/${action}/src/index.ts`)).toEqual([]);
-  });
+  test.each(["enforce-golden-base", "scan", "sign", "attest", "verify", "promote", "report", "rebase"])(
+    "%s",
+    (action) => {
+      const loaded = listLoaded(`actions/${action}/src/index.ts`);
+      expect(loaded).toContain("packages/core/src/build/strategies/strategies.ts");
+      expect(listBuilding(`actions/${action}/src/index.ts`)).toEqual([]);
+    },
+  );
 });
 
 /**
@@ -75,7 +78,7 @@ describe("who signs nothing has no code that could", () => {
     expect(listSigning(`actions/${action}/src/index.ts`)).toEqual(expect.arrayContaining(wanted));
   });
 
-  test.each(["detect-and-build", "enforce-golden-base", "scan", "verify", "report"])("%s", (action) => {
+  test.each(["detect-and-build", "enforce-golden-base", "scan", "verify", "report", "rebase"])("%s", (action) => {
     expect(listLoaded(`actions/${action}/src/index.ts`)).toContain("packages/core/src/signing/schemes/schemes.ts");
     expect(listSigning(`actions/${action}/src/index.ts`)).toEqual([]);
   });
@@ -91,7 +94,7 @@ describe("who runs no tool has no code that could get one", () => {
     );
   });
 
-  test.each(["enforce-golden-base", "sign", "verify", "promote", "report"])("%s", (action) => {
+  test.each(["enforce-golden-base", "sign", "verify", "promote", "report", "rebase"])("%s", (action) => {
     expect(listTools(`actions/${action}/src/index.ts`)).toEqual([]);
   });
 });

@@ -19,7 +19,7 @@ import { nameImage } from "../facts.ts";
 import type { FleetSource } from "../gather-fleet.ts";
 import type { LeftImage, Rollout, RolloutImage, RolloutReport } from "./facts.ts";
 import { gatherRollout, type RolloutRequest } from "./gather.ts";
-import { canaryWave, planRollout } from "./plan.ts";
+import { isCanary, planRollout } from "./plan.ts";
 
 /** The waves of the policy's first builder of kind `rebase` that says something of them. */
 export function readRules({ build }: Pick<Policy, "build">): Rules {
@@ -104,8 +104,8 @@ async function judgeRollout(
         left.push({ image: nameImage(each), problem });
       }
     }
-    const isNamed = rules.canaries.length > 0 && rollout.due?.name === canaryWave;
-    const [canary] = isNamed ? open.filter((each) => refused.has(each)) : [];
+    // Whoever goes first where none of this base is named is no canary: the next one takes its place.
+    const canary = open.find((each) => refused.has(each) && isCanary(rules, each));
     if (canary !== undefined) {
       const { due: _due, ...rest } = rollout;
       const stopped = `the canary ${nameImage(canary)} can't be put on it: have it built again, then run again`;

@@ -79,6 +79,19 @@ describe("nothing new goes", () => {
     });
   });
 
+  test("at once because more looks begun than a run begins: it goes wave by wave, after the pause, and before all others", () => {
+    const marked = ["x", "y", "z"].map((name) => image(name, { isTried: true }));
+    expect(plan([done("try", 1), image("a"), ...marked])).toMatchObject({
+      ...{ due: undefined, until: "2026-03-10T23:00:00.000Z" },
+      waves: [
+        ["wave 1", "x", "y"],
+        ["wave 2", "z", "a"],
+      ],
+    });
+    expect(plan([done("try", 24), image("a"), ...marked]).due).toBe("wave 1");
+    expect(plan([done("try", 1), image("a"), ...marked.slice(1)]).due).toBe("again");
+  });
+
   test("before the pause is over since the last promotion, of whatever wave", () => {
     const waiting = plan([done("try", 100), done("b", 23), image("a")]);
     expect(waiting).toMatchObject({ due: undefined, until: "2026-03-10T01:00:00.000Z", done: 2 });

@@ -1,0 +1,47 @@
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import { expect, test, vi } from "vitest";
+import type { rebaseImage } from "../../base/rebase/execute.ts";
+import type { LoadedPolicy } from "../../policy/schema.ts";
+import { planFleetRollout } from "./execute.ts";
+import type { RolloutImage } from "./facts.ts";
+
+const refused = new Set<string>();
+const images: RolloutImage[] = [];
+vi.mock("./gather.ts", () => ({ gatherRollout: async () => ({ images, left: [], failures: [] }) }));
+vi.mock("../../base/rebase/execute.ts", () => ({
+  rebaseImage: async (...[, , { image }]: Parameters<typeof rebaseImage>) => ({
+    ...{ from: "", children: [], remarks: [] },
+    refused: refused.has(formatRepository(image)) ? [{ problem: "it has another release", wayOut: "Build it." }] : [],
+  }),
+}));
+
+const target = { base: "golden", image: "registry.test/bases/golden", digest: digestOf("2") };
+const image = (name: string): RolloutImage => ({
+  ...{ name, repository: { registry: "registry.test", name: `vetted/${name}` }, digest: digestOf(name) },
+  ...{ tags: ["prod"], target, isBehind: true, isRebased: false, isTried: false, promotedAt: new Date(0) },
+  quarantine: { repository: { registry: "registry.test", name: `quarantine/${name}` }, tag: "rebased" },
+});
+
+async function plan(canaries: readonly string[], ...names: string[]) {
+  images.splice(0, images.length, ...names.map(image));
+  const rollout = { canaries, wave: 2, pause: 0 };
+  const policy = { policy: { build: { builders: [{ kind: "rebase", rollout }] } } } as unknown as LoadedPolicy;
+  const request = { environment: "production", base: "golden", tags: [], leave: [] };
+  const source = { client: {} as RegistryClient, policy, now: new Date(1) };
+  const { rollouts, left } = await planFleetRollout(source, [], request, new AbortController().signal);
+  return {
+    due: rollouts[0]?.due?.images.map(({ name }) => name),
+    left: left.length,
+    isStopped: rollouts[0]?.stopped !== undefined,
+  };
+}
+
+test("a canary that can't be rebased stops all; who goes first for want of one that stands on this base is left", async () => {
+  refused.add("registry.test/vetted/a").add("registry.test/vetted/try");
+  const canaries = ["registry.test/vetted/try"];
+  expect(await plan(canaries, "a", "b", "try")).toEqual({ due: undefined, left: 1, isStopped: true });
+  for (const named of [[], canaries])
+    expect(await plan(named, "a", "b", "c")).toEqual({ due: ["b"], left: 1, isStopped: false });
+});

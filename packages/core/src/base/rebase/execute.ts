@@ -1,5 +1,5 @@
 import { UserError } from "@goldenpath/foundation/errors";
-import type { RegistryClient } from "@goldenpath/registry-client/client";
+import type { ManifestContent, RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform, type Manifest } from "@goldenpath/registry-client/oci/manifest";
 import {
@@ -39,6 +39,8 @@ export interface Rebased {
   from: string;
   /** HOST/NAME@sha256:… of the result; absent where nothing was pushed. */
   image?: string;
+  /** What the result is, or would be; absent where nothing is. */
+  digest?: Digest;
   /** What runs of it, as far as it was looked at before something was found against it. */
   children: RebasedPart[];
   refused: RebaseRefusal[];
@@ -101,9 +103,10 @@ export async function rebaseImage(
     return { ...told, remarks: [...told.remarks, "it stands on that version already"] };
   if (found.attestations !== undefined && found.attestations.length > 0)
     told.remarks.push("attestations in the index are about the old images, and are left out");
-  if (request.isDryRun) return told;
-  const digest = await push(client, target, { root, found, plans });
-  return { ...told, image: `${formatRepository(target.repository)}@${digest}` };
+  const { digest } = renderRoot({ root, plans });
+  if (request.isDryRun) return { ...told, digest };
+  await push(client, target, { root, found, plans });
+  return { ...told, digest, image: `${formatRepository(target.repository)}@${digest}` };
 }
 
 const nameOf = ({ image, child }: ApprovedBase): string => `${image}@${child}`;
@@ -173,25 +176,30 @@ interface Planned {
   plans: readonly ChildPlan[];
 }
 
-async function push(client: RegistryClient, target: PlannedTarget, { root, found, plans }: Planned): Promise<Digest> {
-  const { repository } = target;
+/** The same again has the same bytes. */
+function renderRoot({ root, plans }: Pick<Planned, "root" | "plans">): ManifestContent {
+  if (root.kind === "image") {
+    const [only] = plans;
+    if (only?.rendered === undefined) throw new TypeError(`${root.digest} was not rebased`);
+    return only.rendered;
+  }
   const replaced = new Map<Digest, RebasedChild>();
   for (const { child, next, rendered } of plans) {
     const base = { name: nameOf(next), digest: next.child };
-    if (rendered === undefined) await copyImage(client, found.reference, repository, child.digest);
-    else await pushImage(client, repository, rendered, { from: found.reference, next });
     replaced.set(child.digest, { ...(rendered ?? { ...child.descriptor, system: child.config }), base });
   }
-  const [only] = plans;
-  if (root.kind === "image") {
-    if (only?.rendered === undefined) throw new TypeError(`${root.digest} was not rebased`);
-    await setTag(client, target, only.rendered);
-    return only.rendered.digest;
+  return renderIndex(planIndex(root.manifest, replaced, shareBase(plans)), root.mediaType);
+}
+
+async function push(client: RegistryClient, target: PlannedTarget, { root, found, plans }: Planned): Promise<void> {
+  const { repository } = target;
+  for (const { child, next, rendered } of plans) {
+    if (rendered === undefined) await copyImage(client, found.reference, repository, child.digest);
+    else await pushImage(client, repository, rendered, { from: found.reference, next });
   }
-  const index = renderIndex(planIndex(root.manifest, replaced, shareBase(plans)), root.mediaType);
-  await client.pushManifest(repository, index.bytes, index.mediaType);
-  await setTag(client, target, index);
-  return index.digest;
+  const whole = renderRoot({ root, plans });
+  if (root.kind === "index") await client.pushManifest(repository, whole.bytes, whole.mediaType);
+  await setTag(client, target, whole);
 }
 
 /** As the policy approves it: one digest for all of its platforms. */

@@ -13,6 +13,7 @@ vi.mock("./gather.ts", () => ({ gatherRollout: async () => ({ images, left: [], 
 vi.mock("../../base/rebase/execute.ts", () => ({
   rebaseImage: async (...[, , { image }]: Parameters<typeof rebaseImage>) => ({
     ...{ from: "", children: [], remarks: [] },
+    digest: digestOf(`${formatRepository(image)} again`),
     refused: refused.has(formatRepository(image)) ? [{ problem: "it has another release", wayOut: "Build it." }] : [],
   }),
 }));
@@ -20,12 +21,20 @@ vi.mock("../../base/rebase/execute.ts", () => ({
 const target = { base: "golden", image: "registry.test/bases/golden", digest: digestOf("2") };
 const image = (name: string): RolloutImage => ({
   ...{ name, repository: { registry: "registry.test", name: `vetted/${name}` }, digest: digestOf(name) },
-  ...{ tags: ["prod"], target, isBehind: true, isRebased: false, isTried: false, promotedAt: new Date(0) },
+  ...{
+    tags: ["prod"],
+    target,
+    isBehind: true,
+    isRebased: false,
+    ancestors: [],
+    isTried: false,
+    promotedAt: new Date(0),
+  },
   quarantine: { repository: { registry: "registry.test", name: `quarantine/${name}` }, tag: "rebased" },
 });
 
-async function plan(canaries: readonly string[], ...names: string[]) {
-  images.splice(0, images.length, ...names.map(image));
+async function plan(canaries: readonly string[], ...all: (string | RolloutImage)[]) {
+  images.splice(0, images.length, ...all.map((each) => (typeof each === "string" ? image(each) : each)));
   const rollout = { canaries, wave: 2, pause: 0 };
   const policy = { policy: { build: { builders: [{ kind: "rebase", rollout }] } } } as unknown as LoadedPolicy;
   const request = { environment: "production", base: "golden", tags: [], leave: [] };
@@ -44,4 +53,11 @@ test("a canary that can't be rebased stops all; who goes first for want of one t
   expect(await plan(canaries, "a", "b", "try")).toEqual({ due: undefined, left: 1, isStopped: true });
   for (const named of [[], canaries])
     expect(await plan(named, "a", "b", "c")).toEqual({ due: ["b"], left: 1, isStopped: false });
+});
+
+test("what would be again what it was rebased from is left, and no other waits for it", async () => {
+  refused.clear();
+  const back = { ...image("a"), ancestors: [digestOf("x"), digestOf("registry.test/vetted/a again")], isTried: true };
+  expect(await plan([], back, "b")).toEqual({ due: ["b"], left: 1, isStopped: false });
+  expect(await plan([], { ...back, ancestors: [digestOf("x")] }, "b")).toMatchObject({ due: ["a"], left: 0 });
 });

@@ -97,7 +97,8 @@ async function judgeRollout(
     if (open.length === 0) return { rollout, left };
     for (const each of open) {
       const request = { onto: target.digest, isDryRun: true, now, signal };
-      const problem = tellRefused(await rebaseImage(client, policy, { ...place(each), ...request }));
+      const rebased = await rebaseImage(client, policy, { ...place(each), ...request });
+      const problem = tellRefused(rebased) ?? tellReturn(each, rebased);
       if (problem === undefined) passed.add(each);
       else {
         refused.add(each);
@@ -123,6 +124,16 @@ function tellRefused({ refused }: Rebased): string | undefined {
   const [first, ...others] = refused;
   if (first === undefined) return undefined;
   return `${first.problem}${others.length === 0 ? "" : ` (and ${others.length} more)`}. ${first.wayOut}`;
+}
+
+/**
+ * The same bytes again: nobody can attest that an image was rebased from what was rebased from it, and by its tags it would
+ * be tried in each run.
+ */
+function tellReturn({ ancestors, quarantine }: RolloutImage, { digest }: Rebased): string | undefined {
+  if (digest === undefined || !ancestors.includes(digest)) return undefined;
+  const before = formatReference({ ...quarantine.repository, digest });
+  return `on that version it is ${digest} again, which it was rebased from. Promote that one with allow-tag-rollback (${before}), or build it again`;
 }
 
 /** What one image of a wave is to become. */

@@ -25,6 +25,8 @@ export interface RolloutImage {
   isBehind: boolean;
   /** By the newest provenance that a signer of the policy made. */
   isRebased: boolean;
+  /** What it was rebased from, by the word of who attested it. */
+  ancestors: readonly Digest[];
   /** When it was let into the environment last. */
   promotedAt: Date;
   /** Where it goes, once it is rebased. The same in each run, so that a run that is started again finds it. */

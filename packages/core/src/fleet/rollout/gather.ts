@@ -11,6 +11,7 @@ import { isKeptTag, shortHex } from "../../base/kept-tag.ts";
 import { type ChosenBases, chooseBases } from "../../base/rebase/choose.ts";
 import { rebase } from "../../build/strategies/rebase.ts";
 import { findEnvironment } from "../../gate/find-environment.ts";
+import { listAncestors } from "../../gate/lineage.ts";
 import { type FleetFailure, nameImage } from "../facts.ts";
 import { type FleetSource, gatherFleet, type VisitedImage } from "../gather-fleet.ts";
 import type { LeftImage, RolloutImage, RolloutTarget } from "./facts.ts";
@@ -67,7 +68,7 @@ interface Around extends RolloutRequest {
 
 /** Undefined for what nobody has asked about. */
 async function describeImage(
-  { facts }: VisitedImage,
+  { facts, evidence }: VisitedImage,
   chosen: readonly ChosenBases[],
   around: Around,
 ): Promise<RolloutImage | LeftImage | undefined> {
@@ -98,6 +99,7 @@ async function describeImage(
   return {
     ...{ repository, digest, tags, target, isBehind, ...placed },
     isRebased: facts.strategy === rebase.name,
+    ancestors: [...evidence.statements, ...evidence.lapsed].flatMap(listAncestors).map((each) => each.digest),
     promotedAt: new Date(Math.max(...promotions.map(({ at }) => at.getTime()))),
     isTried: isBehind && (await around.reader.resolve(at)) !== undefined,
     ...(source === undefined ? {} : { source }),

@@ -12,7 +12,14 @@ const image = (name: string, more: Partial<RolloutImage> = {}): RolloutImage => 
   ...{ name, repository: { registry: "registry.test", name: `vetted/${name}` } },
   digest: digestOf(name),
   tags: ["prod"],
-  ...{ target, isBehind: true, isRebased: false, isTried: false, promotedAt: new Date("2026-01-01T00:00:00Z") },
+  ...{
+    target,
+    isBehind: true,
+    isRebased: false,
+    ancestors: [],
+    isTried: false,
+    promotedAt: new Date("2026-01-01T00:00:00Z"),
+  },
   quarantine: { repository: { registry: "registry.test", name: `quarantine/${name}` }, tag: "rebased" },
   ...more,
 });

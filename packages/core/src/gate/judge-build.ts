@@ -1,5 +1,6 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { findByBuildType, isOfElsewhere, ownPolicy } from "../build/strategies/find.ts";
+import { wasInForce } from "../policy/pointer.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
@@ -91,7 +92,7 @@ function dropRepeated(problems: readonly Problem[]): Problem[] {
 function judgeProvenance(scope: StageScope, provenance: Provenance, signed: VerifiedStatement): Problem[] {
   return [
     ...judgeContent(scope, provenance, signed),
-    ...(isOfOlderPolicy(scope, provenance)
+    ...(isOfOlderPolicy(scope, provenance, signed.time)
       ? []
       : judgePolicy(scope, "the provenance", { ...provenance, time: signed.time ?? provenance.finishedOn })),
     ...judgeTimes(scope, "the provenance", provenance.finishedOn, signed.time),
@@ -100,10 +101,15 @@ function judgeProvenance(scope: StageScope, provenance: Provenance, signed: Veri
 
 /**
  * Of an image that was rebased later, the policy has usually changed since: the new version of its base came into it.
- * What its build was is judged by the policy of now, like that of any other.
+ * What its build was is judged by the policy of now, like that of any other. But what the building and attesting jobs
+ * alone ask by their policy nobody asks again, so that was one in force, and not of whoever called them.
  */
-function isOfOlderPolicy({ facts }: StageScope, { policySerial }: Provenance): boolean {
-  return facts.rebases !== undefined && policySerial < facts.policy.policy.serial;
+function isOfOlderPolicy(
+  { facts: { rebases, policy } }: StageScope,
+  { policySerial: serial, policyDigest: digest, finishedOn }: Provenance,
+  time: Date = finishedOn,
+): boolean {
+  return rebases !== undefined && serial < policy.policy.serial && wasInForce(policy, { serial, digest, time });
 }
 
 /** What it says of the build, whenever that was and under which policy. */

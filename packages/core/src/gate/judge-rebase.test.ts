@@ -15,7 +15,7 @@ import {
 import { describe, expect, test } from "vitest";
 import { planRebase } from "../base/rebase/plan.ts";
 import { type RebaseBuilder, rebase, rebasedImage } from "../build/strategies/rebase.ts";
-import type { Withdrawal } from "../policy/pointer-facts.ts";
+import type { PolicyPredecessor, Withdrawal } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { ProvenanceFacts } from "../signing/provenance.ts";
@@ -335,4 +335,22 @@ test("what of the old build refuses from a day on alone is a warning of the reba
   expect(decide({ before, under: { policy: later } })).toEqual([
     expect.stringContaining("gate.build-environment later: the build of the image that was rebased"),
   ]);
+});
+
+test("of an older policy a build counts that was made while that was in force, and not under one of the builder's own", () => {
+  const before = (serial: number, name: string, time = ago(day)) =>
+    built({ of: old, policy: { uri: "policy.yaml", digest: digestOf(name), serial }, finishedOn: time });
+  const was = { serial: 6, digest: digestOf("six"), activatedAt: ago(30 * day), supersededAt: ago(20 * minute) };
+  const under = (...predecessors: PolicyPredecessor[]) => ({
+    inForce: { predecessors } as unknown as NonNullable<LoadedPolicy["inForce"]>,
+  });
+  expect(decide({ before: before(6, "six"), under: under(was) })).toEqual([]);
+  for (const refused of [
+    decide({ before: before(6, "my own six"), under: under(was) }),
+    decide({ before: before(5, "six"), under: under(was) }),
+    decide({ before: before(6, "six"), under: under() }),
+    decide({ before: before(6, "six"), under: under({ ...was, revoked: true }) }),
+    decide({ before: before(6, "six"), under: under({ ...was, supersededAt: ago(2 * day) }) }),
+  ])
+    expect(refused).toEqual([expect.stringContaining("gate.policy-serial: the build of the image that was rebased")]);
 });

@@ -272,3 +272,22 @@ export function listAcceptedVersions({ policy, digest, inForce }: LoadedPolicy, 
     })),
   ];
 }
+
+/**
+ * Whether a policy that something was made under was in force then, and nobody has revoked it since. Where no pointer says
+ * what was in force, nothing is promoted either, and any will do.
+ */
+export function wasInForce(
+  { inForce }: Pick<LoadedPolicy, "inForce">,
+  { serial, digest, time }: { serial: number; digest: Readonly<Record<string, string>>; time: Date },
+): boolean {
+  const before = inForce?.predecessors;
+  if (before === undefined) return true;
+  return before.some(
+    (each) =>
+      each.revoked !== true &&
+      each.serial === serial &&
+      isDigestIn(digest, each.digest) &&
+      time.getTime() <= each.supersededAt.getTime() + underWay,
+  );
+}

@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, readlink, realpath } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describeError, InfrastructureError } from "@goldenpath/foundation/errors";
 import { MalformedLayer } from "../layers/bytes.ts";
 import { formatPath, type TarEvent, TarParser } from "../layers/tar.ts";
@@ -49,7 +49,8 @@ export async function openStorage(path: string, limits: LayoutLimits = layoutLim
   const stats = await lstat(path).catch((error: unknown) => {
     throw invalidImage(path, describeError(error), error);
   });
-  if (stats.isDirectory()) return openFolder(await realpath(path), limits);
+  // Of the folder itself nothing is followed either: it may be a link by now.
+  if (stats.isDirectory()) return openFolder(join(await realpath(dirname(path)), basename(path)), limits);
   if (!stats.isFile()) throw invalidImage(path, "it is neither a folder nor a file");
   if (stats.size > limits.bytes) throw invalidImage(path, `it has ${stats.size} bytes, more than ${limits.bytes}`);
   return openArchive(path, limits);

@@ -11,6 +11,7 @@ import { flagsOf, type Mount, parseMounts } from "./mounts.ts";
 import { planRoot, type RoomRoot } from "./root.ts";
 import { enterScript, relayScript, setupScript } from "./scripts.ts";
 import { writeSkeleton } from "./skeleton.ts";
+import { requireStraight } from "./straight.ts";
 import { planView, type View, type ViewPart } from "./view.ts";
 
 /**
@@ -266,6 +267,7 @@ async function startRoom(
   const { directory, root, egress } = room;
   const { way, kind, parts } = what;
   const { uid, gid } = room.options.workspace.builder;
+  await requireStraight(parts);
   const skeleton = await makeSkeleton(room, what);
   const mounts = parseMounts(await readFile("/proc/self/mountinfo", "utf8"));
   const mark = join(directory, "namespace");

@@ -7,7 +7,7 @@ import { runProcess } from "@goldenpath/foundation/exec/run";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import type { Workspace } from "../../workspace.ts";
 import { handArguments } from "./room.ts";
-import { buildScript } from "./scripts.ts";
+import { buildScript, roomScript } from "./scripts.ts";
 
 // What the script itself does: these two are stand-ins, of which one writes down what it was asked for. The daemon ends
 // when its folder is gone; its socket is the test's.
@@ -71,4 +71,20 @@ test("a builder does not wait for a way out that is gone", async () => {
   const ended = await runProcess("/bin/sh", ["-c", buildScript, "sh", join(root, "control"), root], options);
   expect([ended.exitCode, ended.stderr]).toEqual([126, "the way out of the network did not start\n"]);
   await expect(readFile(join(root, "control/asked"))).rejects.toThrow();
+});
+
+test("a room ends with its input, also where it is not the first process of its namespace", async () => {
+  await mkdir(join(root, "programs"));
+  for (const [path, text] of [
+    ["programs/ip", ""],
+    ["control/node", "exec sleep 60"],
+    ["control/build.sh", "exec sleep 60"],
+  ] as const)
+    await writeFile(join(root, path), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  // The first process here is this machine's.
+  const spared = 'kill() { [ "$2" = 1 ] || command kill "$@"; }\n';
+  const args = ["-c", `${spared}${roomScript}`, "sh", join(root, "control"), root, "/nowhere", "1"];
+  const env = { PATH: `${join(root, "programs")}:/usr/bin:/bin` };
+  const ended = await runProcess("/bin/sh", args, { cwd: root, env, timeoutMs: 10_000 });
+  expect(ended.exitCode).toBe(143);
 });

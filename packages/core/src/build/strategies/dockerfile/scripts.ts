@@ -89,9 +89,11 @@ exec 3<&0
 export RELAY=$!
 /bin/sh "$control/build.sh" "$control" "$work" "$@" </dev/null 3<&- &
 child=$!
+# This shell, which is the first process only where it has the namespace for itself: where the room is nested that is the
+# one which started it, and the kernel gives a first process no signal that it does not ask for.
 (
   while read -r _ <&3; do :; done
-  kill -TERM 1
+  kill -TERM $$
 ) &
 code=0
 wait "$child" || code=$?

@@ -65,8 +65,9 @@ export async function openBuildKitCache(
   { found, isKept }: Pick<BuildCache, "found" | "isKept">,
   places: CachePlaces,
 ): Promise<BuildKitCache> {
+  // First: where it fails, nothing listens that nobody would close.
+  if (isKept) await prepareKept(places.kept, found?.manifest.layers ?? []);
   const registry = found === undefined ? undefined : await openRegistry(found, places);
-  if (isKept) await prepareKept(places.kept, registry?.before.manifest.layers ?? []);
   return {
     service: registry?.service,
     args: [

@@ -37,6 +37,7 @@ describe("what a build does not see", () => {
 
   it("what is secret within what is shown", () => {
     expect(shown({ secret: ["/opt/actions-runner"] })).toContain("mask /opt/actions-runner");
+    expect(shown({ secret: ["/opt/..runner"] })).toContain("mask /opt/..runner");
     expect(shown({ secret: ["/srv/runner"] }).join()).not.toContain("/srv");
   });
 

@@ -104,5 +104,6 @@ function installationOf(bin: string, { home, secret }: ViewFacts): string | "hid
 
 export function isInside(path: string, folder: string): boolean {
   const from = relative(normalize(folder), normalize(path));
-  return from === "" || (!from.startsWith("..") && !isAbsolute(from));
+  // A name may begin with two dots as well.
+  return from === "" || (from !== ".." && !from.startsWith("../") && !isAbsolute(from));
 }

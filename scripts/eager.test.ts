@@ -10,5 +10,6 @@ test("each module is in parentheses, and nothing else is changed", () => {
 });
 
 test("a bundle of another form is not taken", () => {
-  expect(() => compileAtOnce("const a=()=>1;a();")).toThrow("there are no modules in this bundle");
+  for (const code of ["const a=()=>1;a();", "var t={7(e){e.b=1}};t[7]({});"])
+    expect(() => compileAtOnce(code)).toThrow("there are no modules in this bundle");
 });

@@ -27,7 +27,9 @@ function findModules(code: string): { start: number; end: number }[] {
     object?.type !== "ObjectExpression"
       ? []
       : object.properties.flatMap((property) =>
-          property.type === "Property" && isModule(property.key, property.value) ? [property.value] : [],
+          property.type === "Property" && !property.method && isModule(property.key, property.value)
+            ? [property.value]
+            : [],
         ),
   );
 }

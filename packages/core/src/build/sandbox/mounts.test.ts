@@ -6,6 +6,8 @@ const mounts = parseMounts(`21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda 
 23 21 0:21 / /opt/a\\040b\\134c rw,nosuid - tmpfs tmpfs rw
 24 21 0:22 / /srv rw,nosuid - tmpfs tmpfs rw
 25 24 0:23 / /srv rw,nodev - tmpfs tmpfs rw
+26 21 0:24 / /mnt/a/b rw,nosuid - tmpfs tmpfs rw
+27 21 0:25 / /mnt rw,nodev,noexec - tmpfs tmpfs rw
 `);
 
 test.each<[string, string, string | undefined]>([
@@ -15,6 +17,7 @@ test.each<[string, string, string | undefined]>([
   ["is a mount itself", "/usr/share", "nosuid,nodev,noatime"],
   ["is under names with what is escaped", "/opt/a b\\c/d", "nosuid"],
   ["is where two are, of which the last is seen", "/srv/www", "nodev"],
+  ["is in one that a later one covers", "/mnt/a/b/c", "nodev,noexec"],
   ["has one below it", "/usr", undefined],
   ["is all there is", "/", undefined],
 ])("a path that %s", (_what, path, flags) => {

@@ -29,8 +29,5 @@ function octal(code: string): string {
  */
 export function flagsOf(mounts: readonly Mount[], path: string): string | undefined {
   if (mounts.some(({ place }) => place !== path && isInside(place, path))) return undefined;
-  let found: Mount | undefined;
-  for (const mount of mounts)
-    if (isInside(path, mount.place) && mount.place.length >= (found?.place.length ?? 0)) found = mount;
-  return found?.flags;
+  return mounts.findLast((mount) => isInside(path, mount.place))?.flags;
 }

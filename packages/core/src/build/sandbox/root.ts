@@ -1,6 +1,6 @@
 import { readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { ViewPart } from "./view.ts";
+import { isInside, type ViewPart } from "./view.ts";
 
 /** A root file system for strangers' code, other than the machine's: that of an image. */
 export interface RoomRoot {
@@ -29,6 +29,8 @@ export async function planRoot({ directory, places }: Pick<RoomRoot, "directory"
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const to = `/${entry.name}`;
     if (own.has(entry.name) || covered.has(to)) continue;
+    // Whoever makes the room would follow it on the machine, to where the image says.
+    if (entry.isSymbolicLink() && places.some((place) => isInside(place.to, to))) continue;
     const from = join(directory, entry.name);
     if (entry.isSymbolicLink()) parts.push({ mode: "link", from: await readlink(from), to });
     else if (entry.isDirectory() || entry.isFile()) parts.push({ mode: "ro", from, to });

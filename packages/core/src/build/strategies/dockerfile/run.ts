@@ -1,7 +1,7 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { settleAll } from "@goldenpath/foundation/concurrency";
-import { UserError } from "@goldenpath/foundation/errors";
+import { isKnownError, UserError } from "@goldenpath/foundation/errors";
 import { findInPath } from "@goldenpath/foundation/exec/find-in-path";
 import { stringifyJson } from "@goldenpath/foundation/text/json";
 import { quoteLine } from "@goldenpath/foundation/text/log";
@@ -149,7 +149,13 @@ async function startPush(
   const isTaken = await isFirst.catch(() => false);
   // Nothing of what is not taken is at work any more.
   if (!isTaken) await early.catch(() => undefined);
-  return (await isFirst) ? early : pushFrom((await building).result.layout);
+  const pushAll = async (): Promise<PushedImage> => pushFrom((await building).result.layout);
+  if (!(await isFirst)) return pushAll();
+  return early.catch((error: unknown) => {
+    // What could not be read while it was written to may be in order by now.
+    if (isKnownError(error) && error.code === "built-image-invalid") return pushAll();
+    throw error;
+  });
 }
 
 /** What of the build is kept for later ones, while the image is pushed, which it names at last. */

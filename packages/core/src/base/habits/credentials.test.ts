@@ -24,11 +24,28 @@ test.each<[string, string, string]>([
   ["a private key", `${begin("OPENSSH PRIVATE KEY")}\r\n${word(70)}`, `${begin("OPENSSH PRIVATE KEY")}"`],
   ["a private key", `{"private_key":"${begin("RSA PRIVATE KEY")}\\n${word(64)}`, `${begin("PUBLIC KEY")}\n${word(64)}`],
   ["a private key", `${begin("EC PRIVATE KEY")}\n${word(64)}`, `${begin("ENCRYPTED PRIVATE KEY")}\n${word(64)}`],
+  [
+    "a private key",
+    `key: |\n    ${begin("PRIVATE KEY")}\n    ${word(64)}\n`,
+    `key: |\n    ${begin("PRIVATE KEY")}\n    …\n`,
+  ],
+  ["a private key", `"${begin("RSA PRIVATE KEY")}\\n" +\n  "${word(64)}\\n"`, `"${begin("RSA PRIVATE KEY")}\\n" + key`],
+  ["a private key", `KEY="${begin("PRIVATE KEY")} ${word(64)}`, `KEY="${begin("PRIVATE KEY")} `],
   ["a private key of PGP", begin("PGP PRIVATE KEY BLOCK"), begin("PGP PUBLIC KEY BLOCK")],
   [
     "a private key to sign with (JWK)",
     `{"kty":"EC","crv":"P-256","x":"${word(43)}","d":"${word(43)}"}`,
     `{"kty":"EC","crv":"P-256","x":"${word(43)}"},{"d":"${word(43)}"}`,
+  ],
+  [
+    "a private key to sign with (JWK)",
+    `{"crv":"P-256","d":"${word(43)}","kty":"EC","x":"${word(43)}"}`,
+    `{"crv":"P-256","d":"${word(39)}","kty":"EC","x":"${word(43)}"}`,
+  ],
+  [
+    "an access key of AWS with its secret",
+    `# AKIAIOSFODNN7EXAMPLE\nid: ${awsId}\nsecret: ${word(40)}\n`,
+    `id: ${awsId}\nsecret: ${"wJalrXUtnFEMI/K7MDENG/bPxRfiCY"}EXAMPLEKEY\n`,
   ],
   [
     "an access key of AWS with its secret",
@@ -78,6 +95,7 @@ describe("a file", () => {
   test("that is no text is not looked at", () => {
     expect(look(Buffer.concat([Buffer.from("\x7fELF\0"), Buffer.from(token)]))).toEqual([]);
     expect(look(`${" ".repeat(8192)}\0${token}`)).toHaveLength(1);
+    expect(look("\x7fELF", `\0${token}`)).toEqual([]);
     expect(look("")).toEqual([]);
   });
 
@@ -111,6 +129,9 @@ describe("a file", () => {
     "ghp_",
     `hvs.${word(80)}`,
     "aws_secret_access_key   ",
+    `${token} `,
+    `\n\n${token} `,
+    `${'"kty":"EC"'.repeat(150)}"d":"${"a".repeat(900_000)}`,
   ])("of nothing but '%s' takes no time", (piece) => {
     expect(look(piece.repeat(2_000_000 / piece.length)).length).toBeLessThanOrEqual(100);
   });

@@ -34,7 +34,8 @@ const forms: readonly CredentialForm[] = [
   {
     what: "a private key",
     begins: /-----BEGIN /,
-    form: /-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH) )?PRIVATE KEY-----(?:\r?\n|\\r\\n|\\n)[A-Za-z0-9+/]{32,}/g,
+    // In front of its lines may be what a YAML file, a comment or another program's text has there.
+    form: /-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH) )?PRIVATE KEY-----(?:\\[rn]|[\s\\"'+,;#*|>]){1,80}[A-Za-z0-9+/]{32,}/g,
   },
   {
     what: "a private key of PGP",
@@ -43,14 +44,19 @@ const forms: readonly CredentialForm[] = [
   },
   {
     what: "a private key to sign with (JWK)",
-    begins: /"kty"/,
-    form: /"kty"\s{0,4}:\s{0,4}"(?:RSA|EC|OKP)"[^{}]{0,1500}?"d"\s{0,4}:\s{0,4}"[A-Za-z0-9_-]{40,}"/g,
+    begins: /"kty\\{0,2}"/,
+    // In one object, in any order: canonical JSON has `d` first. Between two braces each character is read once.
+    form: /\{[^{}]{60,8000}\}/g,
+    isReal: (text) =>
+      /"kty\\{0,2}"\s{0,4}:\s{0,4}\\{0,2}"(?:RSA|EC|OKP)\\{0,2}"/.test(text) &&
+      /"d\\{0,2}"\s{0,4}:\s{0,4}\\{0,2}"[A-Za-z0-9_-]{40,}\\{0,2}"/.test(text),
   },
   {
     what: "an access key of AWS with its secret",
     begins: /A[KS]IA/,
-    form: /\bA[KS]IA[A-Z2-7]{16}\b[\s\S]{1,160}?(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
-    isReal: (text) => !text.includes("EXAMPLE"),
+    // Up to the next identifier, so that an example's takes no other's secret, and each character is read once.
+    form: /\bA[KS]IA(?![A-Z2-7]{0,9}EXAMPLE)[A-Z2-7]{16}\b(?:(?!A[KS]IA)[\s\S]){1,160}?(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
+    isReal: (text) => !text.slice(-40).includes("EXAMPLE"),
   },
   {
     what: "a secret key of AWS",
@@ -128,11 +134,12 @@ const anyBegins = new RegExp([...new Set(forms.map(({ begins }) => begins.source
 
 /** Characters that are looked at in one go, and of the end of one that the next begins with: no form is longer. */
 const window = 1024 * 1024;
-const overlap = 4096;
+const overlap = 16 * 1024;
 /** What begins with a zero byte in so many bytes is no text. */
 const firstLook = 8192;
 /** Of one file: more of them tell nobody more. */
 const maxNotes = 100;
+const maxTried = 1000;
 
 /**
  * Looks through a file's content as it passes, whatever its size, for credentials that can be told by their form. A
@@ -141,7 +148,11 @@ const maxNotes = 100;
  */
 export function watchForCredentials(): ContentWatch {
   const notes = new Map<string, ContentNote>();
-  let isText: boolean | undefined;
+  let isText = true;
+  /** Bytes of those that tell whether it is text. */
+  let seen = 0;
+  /** What looked like one so far. */
+  let tried = 0;
   let text = "";
   /** Lines before `text`. */
   let lines = 0;
@@ -149,20 +160,33 @@ export function watchForCredentials(): ContentWatch {
     if (!anyBegins.test(text)) return;
     for (const { what, begins, form, isReal } of forms) {
       if (!begins.test(text)) continue;
+      const place = { at: 0, line: lines + 1 };
       for (const { 0: found, index } of text.matchAll(form)) {
+        tried += 1;
+        // One is enough to refuse the file, and an exception is for all that it has.
+        if (notes.size >= maxNotes || (notes.size > 0 && tried > maxTried)) return;
         // What ends with the piece may go on in the next one, which begins with it.
-        if (!isEnd && index + found.length === text.length) continue;
-        if (isReal?.(found) === false || isFilling(found) || notes.size >= maxNotes) continue;
+        if (!isEnd && index + found.length === text.length && index >= text.length - overlap) continue;
+        if (isReal?.(found) === false || isFilling(found)) continue;
         const hash = createHash("sha256").update(found, "latin1").digest("hex").slice(0, 8);
-        const line = lines + countLines(text, index) + 1;
+        // From the one before it on: a line may have thousands.
+        place.line += countLines(text, index, place.at);
+        place.at = index;
+        const { line } = place;
         notes.set(`${what}\0${line}\0${hash}`, { what, line, hash });
       }
     }
   };
   return {
     add(bytes) {
-      isText ??= !bytes.subarray(0, firstLook).includes(0);
       if (!isText) return;
+      // Pieces come as the network has them, and what is text must not follow from that.
+      if (seen < firstLook && bytes.subarray(0, firstLook - seen).includes(0)) {
+        isText = false;
+        text = "";
+        return;
+      }
+      seen += bytes.length;
       text += Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
       if (text.length < window) return;
       look(false);
@@ -182,8 +206,8 @@ function isFilling(found: string): boolean {
   return new Set(found.slice(-24)).size < 6;
 }
 
-function countLines(text: string, until: number): number {
+function countLines(text: string, until: number, from = 0): number {
   let count = 0;
-  for (let at = text.indexOf("\n"); at !== -1 && at < until; at = text.indexOf("\n", at + 1)) count += 1;
+  for (let at = text.indexOf("\n", from); at !== -1 && at < until; at = text.indexOf("\n", at + 1)) count += 1;
   return count;
 }

@@ -166,6 +166,7 @@ describe("where a package lies", () => {
       ],
     ],
     ["by another name", [{ name: "syft:location:0:accessPath", value: "/a" }]],
+    ["by a second spelling another thing", [{ name: "syft:location:0:path", value: "/a", Name: "syft:package:type" }]],
     ["as no text", [{ name: "syft:location:0:path", value: 7 }]],
   ])("stays in the document where it is %s", (_what, properties) => {
     const [merged] = mergeSboms([sbom([library("a", "x", { properties })])]);

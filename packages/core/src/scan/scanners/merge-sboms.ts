@@ -149,6 +149,7 @@ function mergeGroup(sboms: readonly Sbom[], system: Component | undefined, membe
 }
 
 const located = "syft:location:";
+const propertyFields = new Set(["name", "value"]);
 
 /**
  * A package without where it lies, if it says so once and as syft does: each image has it in a layer of its own, and by
@@ -162,6 +163,8 @@ function takeLocation(component: Component): { component: Component; location?: 
     String((property as { name?: unknown } | null)?.name).startsWith(located);
   const own = properties.filter(isLocated);
   const { "syft:location:0:path": path, "syft:location:0:layerID": layerID } = Object.fromEntries(readProperties(own));
+  // Go reads a field by any spelling of its name: such a property may be another one.
+  if (!own.every((property) => hasOnly(property, propertyFields))) return { component };
   if (!path || layerID === "" || own.length !== (layerID === undefined ? 1 : 2)) return { component };
   const others = properties.filter((property) => !isLocated(property));
   return {

@@ -309,6 +309,25 @@ describe("rules of the policy's own, of what is signed and what the image's conf
     expect(judge({ ...change, scan }, seen(), {}, all).outcome).toBe("falls");
   });
 
+  test("what only files tell is unknown where an exception is gone that the verdict may rest on", () => {
+    const images: Policy["images"] = { refuse: ["credentials"], mustHave: [] };
+    const [repository, file] = ["registry.example/quarantine/shop", "/srv/test.pem"];
+    const { vulnerability: _none, ...rest } = exception();
+    const of = (change: Partial<Exception> = {}): Partial<Policy> => ({
+      images,
+      exceptions: [{ ...rest, rule: "base.credential", repository, file, ...change }],
+    });
+    const outcome = (newer: Partial<Policy>, older = of()) => judge(newer, seen(), older).outcome;
+    expect(outcome(of())).toBe("stays");
+    expect(outcome(of({ expires: "2026-12-30", reason: "another" }))).toBe("stays");
+    expect(outcome({ images })).toBe("unknown");
+    expect(outcome(of({ file: "/srv/other.pem" }))).toBe("unknown");
+    expect(outcome(of({ repository: "registry.example/other" }))).toBe("unknown");
+    expect(outcome(of({ expires: "2020-01-01" }))).toBe("unknown");
+    expect(outcome({ images }, of({ expires: "2020-01-01" }))).toBe("stays");
+    expect(outcome({ images }, of({ repository: "registry.example/other" }))).toBe("stays");
+  });
+
   test("`components` is unknown without a signed SBOM of the image, or where one of several can't be read", () => {
     const { sbom: _sbom, ...rest } = evidence();
     const asks = rule("scan", "size(components) > 0");

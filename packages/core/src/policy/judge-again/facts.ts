@@ -3,6 +3,8 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageConfig, ImageManifest, Platform } from "@goldenpath/registry-client/oci/manifest";
 import type { Violation } from "../../result.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
+import { isDayOver } from "../day.ts";
+import { canonicalThing, thingOf } from "../exceptions.ts";
 import type { Exception, Policy } from "../schema.ts";
 
 /** What a policy says of what was judged by another one. */
@@ -50,6 +52,32 @@ export function listExceptions(
   statement: VerifiedStatement["statement"],
 ): Exception[] {
   return [...policy.exceptions, ...listRepositories(statement).flatMap((each) => signedExceptions?.(each) ?? [])];
+}
+
+/**
+ * Whether the older policy set a rule aside for where the image was, and the newer does not: the signed verdict may rest
+ * on that.
+ */
+export function hasLostException(
+  rule: Rule,
+  { policy, older, now }: AgainFacts,
+  statement: VerifiedStatement["statement"],
+): boolean {
+  const places = new Set(listRepositories(statement).map((each) => canonicalThing(rule, each)));
+  return (older?.exceptions ?? []).some(
+    (gone) =>
+      gone.rule === rule &&
+      places.has(canonicalThing(rule, thingOf(gone))) &&
+      !isDayOver(gone.expires, now) &&
+      !policy.exceptions.some(
+        (kept) =>
+          kept.rule === rule &&
+          canonicalThing(rule, thingOf(kept)) === canonicalThing(rule, thingOf(gone)) &&
+          kept.file === gone.file &&
+          (kept.gate === undefined || kept.gate === gone.gate) &&
+          !isDayOver(kept.expires, now),
+      ),
+  );
 }
 
 export function withoutExcepted(violations: readonly (Violation & Pick<JudgedAgain, "asks">)[]): JudgedAgain[] {

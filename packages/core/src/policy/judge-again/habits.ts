@@ -4,7 +4,14 @@ import { judgeHabits } from "../../base/habits/judge.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
 import { settleViolation } from "../exceptions.ts";
 import { type Antipattern, nameThing, type RequiredThing } from "../images-section.ts";
-import { type AgainFacts, type JudgedAgain, listExceptions, listRepositories, withoutExcepted } from "./facts.ts";
+import {
+  type AgainFacts,
+  hasLostException,
+  type JudgedAgain,
+  listExceptions,
+  listRepositories,
+  withoutExcepted,
+} from "./facts.ts";
 
 interface HabitsSeen {
   habits: ImageHabits;
@@ -28,7 +35,7 @@ const ruleOf: Record<Antipattern, Rule> = {
 
 /**
  * What a policy's `images` says of a config, entry by entry. What is refused of that is; what only files would tell is
- * unknown, but for an entry that the older policy has as well: of that the signed verdict has told.
+ * unknown, but for an entry that the older policy has as well, with the same exceptions: of that the signed verdict has told.
  */
 export function judgeHabitsAgain(seen: HabitsSeen, facts: AgainFacts): JudgedAgain[] {
   const before = new Set((facts.older === undefined ? [] : listWanted(facts.older.images)).map(tellAsked));
@@ -40,7 +47,11 @@ export function judgeHabitsAgain(seen: HabitsSeen, facts: AgainFacts): JudgedAga
     if (found === "unknown") {
       const rule = "refuse" in wanted ? ruleOf[wanted.refuse] : "base.missing";
       const problem = `\`images\` asks for ${nameOf(wanted)}, which only its files tell`;
-      return before.has(asks) ? [] : [{ rule, thing, problem, asks, isUnknown: true }];
+      if (!before.has(asks)) return [{ rule, thing, problem, asks, isUnknown: true }];
+      const lost = `${problem}, and an exception of ${rule} that it may have needed is gone`;
+      return hasLostException(rule, facts, seen.statement)
+        ? [{ rule, thing, problem: lost, asks, isUnknown: true }]
+        : [];
     }
     const violations = found.map(({ own, file, ...each }) =>
       settleViolation(

@@ -29,6 +29,7 @@ function hasChecksum(text: string): boolean {
 /**
  * Forms of which each is a credential wherever it stands, by their issuers' documentation. Google's `AIza…` is none: a
  * browser is meant to have it. An identifier without its secret is none either.
+ * A word may begin after what JSON writes for the end of a line, or a URL for a sign.
  */
 const forms: readonly CredentialForm[] = [
   {
@@ -55,35 +56,35 @@ const forms: readonly CredentialForm[] = [
     what: "an access key of AWS with its secret",
     begins: /A[KS]IA/,
     // Up to the next identifier, so that an example's takes no other's secret, and each character is read once.
-    form: /\bA[KS]IA(?![A-Z2-7]{0,9}EXAMPLE)[A-Z2-7]{16}\b(?:(?!A[KS]IA)[\s\S]){1,160}?(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))A[KS]IA(?![A-Z2-7]{0,9}EXAMPLE)[A-Z2-7]{16}\b(?:(?!A[KS]IA)[\s\S]){1,160}?(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
     isReal: (text) => !text.slice(-40).includes("EXAMPLE"),
   },
   {
     what: "a secret key of AWS",
-    begins: /(?:secret_access_key|SECRET_ACCESS_KEY)/,
-    form: /(?:aws_secret_access_key|AWS_SECRET_ACCESS_KEY)["']?\s{0,4}[:=]\s{0,4}["']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
+    begins: /(?:secret_access_key|SECRET_ACCESS_KEY|ecretAccessKey)/,
+    form: /(?:aws_secret_access_key|AWS_SECRET_ACCESS_KEY|[sS]ecretAccessKey)\\?["']?(?:,?\s{1,40}["']?value["']?)?\s{0,4}[:=]\s{0,4}\\?["']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
     isReal: (text) => !text.includes("EXAMPLE"),
   },
   {
     what: "a token of GitHub",
     begins: /gh[pousr]_/,
-    form: /\bgh[pousr]_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))gh[pousr]_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g,
     isReal: hasChecksum,
   },
   {
     what: "a token of GitHub (fine-grained)",
     begins: /github_pat_/,
-    form: /\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?![A-Za-z0-9])/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?![A-Za-z0-9])/g,
   },
   {
     what: "a token of GitLab",
     begins: /gl(?:pat|dt|rt|ptt|cbt|soat)-/,
-    form: /\bgl(?:pat|dt|rt|ptt|cbt|soat)-[A-Za-z0-9_-]{20,}/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))gl(?:pat|dt|rt|ptt|cbt|soat)-[A-Za-z0-9_-]{20,}/g,
   },
   {
     what: "a token of Slack",
     begins: /xox[abeoprs]-/,
-    form: /\bxox[abeoprs]-(?:\d-)?\d{9,14}-[A-Za-z0-9-]{20,}/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))xox[abeoprs]-(?:\d-)?\d{9,14}-[A-Za-z0-9-]{20,}/g,
   },
   {
     what: "a webhook of Slack",
@@ -93,39 +94,39 @@ const forms: readonly CredentialForm[] = [
   {
     what: "a token of npm",
     begins: /npm_/,
-    form: /\bnpm_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g,
     isReal: hasChecksum,
   },
   {
     // A macaroon for pypi.org or test.pypi.org.
     what: "a token of PyPI",
     begins: /pypi-Ag/,
-    form: /\bpypi-Ag(?:EIcHlwaS5vcmc|ENdGVzdC5weXBpLm9yZw)[A-Za-z0-9_-]{50,}/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))pypi-Ag(?:EIcHlwaS5vcmc|ENdGVzdC5weXBpLm9yZw)[A-Za-z0-9_-]{50,}/g,
   },
   {
     what: "a client secret of Google",
     begins: /GOCSPX-/,
-    form: /\bGOCSPX-[A-Za-z0-9_-]{28}(?![A-Za-z0-9_-])/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))GOCSPX-[A-Za-z0-9_-]{28}(?![A-Za-z0-9_-])/g,
   },
   {
     what: "a secret key of Stripe",
     begins: /[rs]k_live_/,
-    form: /\b[rs]k_live_[A-Za-z0-9]{24,}/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))[rs]k_live_[A-Za-z0-9]{24,}/g,
   },
   {
     what: "a key of SendGrid",
     begins: /SG\./,
-    form: /\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g,
   },
   {
     what: "a token of Docker Hub",
     begins: /dckr_pat_/,
-    form: /\bdckr_pat_[A-Za-z0-9_-]{27}(?![A-Za-z0-9_-])/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))dckr_pat_[A-Za-z0-9_-]{27}(?![A-Za-z0-9_-])/g,
   },
   {
     what: "a token of Vault",
     begins: /hvs\./,
-    form: /\bhvs\.[A-Za-z0-9_-]{90,}/g,
+    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))hvs\.[A-Za-z0-9_-]{90,}/g,
   },
 ];
 

@@ -102,6 +102,11 @@ test.each([
     "rule: base.root-user\n    repository: r.test/a\n    package: x",
     "base.root-user knows no packages",
   ],
+  ...["etc/key", "/etc//key", "/etc/", "/etc/../key"].map((file): [string, string, string] => [
+    `a credential at ${file}`,
+    `rule: base.credential\n    repository: r.test/a\n    file: ${file}`,
+    "exceptions[0].file: is no path as results tell it: from / on, without '.', '..' or a / at its end",
+  ]),
   ["a credential in any file", "rule: base.credential\n    repository: r.test/a", "exceptions[0].file: is missing"],
   [
     "a file of another rule",

@@ -380,6 +380,9 @@ export function listMisplaced(
     ...((exception.file === undefined) === (rule === "base.credential")
       ? [{ key: "file", message: rule === "base.credential" ? "is missing" : `${rule} knows no files` }]
       : []),
+    ...(exception.file === undefined || /^(?:\/(?!\.{0,2}(?:\/|$))[^/]+)+$/.test(exception.file)
+      ? []
+      : [{ key: "file", message: "is no path as results tell it: from / on, without '.', '..' or a / at its end" }]),
     ...(exception.package === undefined || wanted !== "repository"
       ? []
       : [{ key: "package", message: `${rule} knows no packages` }]),

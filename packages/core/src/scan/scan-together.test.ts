@@ -52,6 +52,12 @@ describe("what fails fails alone", () => {
     ]);
   });
 
+  test("what is too long for one text together is scanned one by one", async () => {
+    const { scanner, runs } = shelf(true, new RangeError("Invalid string length"));
+    expect(await Promise.all(["a", "b"].map(prepare(scanner)))).toEqual(["a", "b"]);
+    expect(runs).toEqual([["a", "b"], ["a"], ["b"]]);
+  });
+
   test("a mistake of this program is told as it is, and nothing is tried again", async () => {
     const { scanner, runs } = shelf(true, new TypeError("undefined is not a run"));
     const answers = await Promise.allSettled(["a", "b"].map(prepare(scanner)));

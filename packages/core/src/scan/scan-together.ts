@@ -70,8 +70,9 @@ async function runOnce(
       });
       return;
     } catch (error) {
-      // Each one's own scan below says what is wrong, or that nothing is; a mistake of this program is told as it is.
-      if (!isKnownError(error)) {
+      // Each one's own scan below says what is wrong, or that nothing is; a mistake of this program is told as it is. A
+      // RangeError is what JavaScript has for a text that is too long, which they may be together.
+      if (!isKnownError(error) && !(error instanceof RangeError)) {
         for (const { reject } of batch) reject(error);
         return;
       }

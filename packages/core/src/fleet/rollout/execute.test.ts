@@ -1,6 +1,7 @@
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import { rolloutImage as image } from "@goldenpath/testing/rollout-image";
 import { expect, test, vi } from "vitest";
 import type { rebaseImage } from "../../base/rebase/execute.ts";
 import type { LoadedPolicy } from "../../policy/schema.ts";
@@ -17,21 +18,6 @@ vi.mock("../../base/rebase/execute.ts", () => ({
     refused: refused.has(formatRepository(image)) ? [{ problem: "it has another release", wayOut: "Build it." }] : [],
   }),
 }));
-
-const target = { base: "golden", image: "registry.test/bases/golden", digest: digestOf("2") };
-const image = (name: string): RolloutImage => ({
-  ...{ name, repository: { registry: "registry.test", name: `vetted/${name}` }, digest: digestOf(name) },
-  ...{
-    tags: ["prod"],
-    target,
-    isBehind: true,
-    isRebased: false,
-    ancestors: [],
-    isTried: false,
-    promotedAt: new Date(0),
-  },
-  quarantine: { repository: { registry: "registry.test", name: `quarantine/${name}` }, tag: "rebased" },
-});
 
 async function plan(canaries: readonly string[], ...all: (string | RolloutImage)[]) {
   images.splice(0, images.length, ...all.map((each) => (typeof each === "string" ? image(each) : each)));

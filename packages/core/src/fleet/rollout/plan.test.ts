@@ -1,28 +1,11 @@
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { rolloutImage as image, rolloutTarget as target } from "@goldenpath/testing/rollout-image";
 import { describe, expect, test } from "vitest";
 import type { RolloutImage } from "./facts.ts";
 import { planRollout } from "./plan.ts";
 
 const now = new Date("2026-03-10T00:00:00Z");
-const target = { base: "golden", image: "registry.test/bases/golden", digest: digestOf("2") };
 const rules = { canaries: ["registry.test/vetted/try"], wave: 2, pause: 86_400_000 };
 
-/** An image that is behind. */
-const image = (name: string, more: Partial<RolloutImage> = {}): RolloutImage => ({
-  ...{ name, repository: { registry: "registry.test", name: `vetted/${name}` } },
-  digest: digestOf(name),
-  tags: ["prod"],
-  ...{
-    target,
-    isBehind: true,
-    isRebased: false,
-    ancestors: [],
-    isTried: false,
-    promotedAt: new Date("2026-01-01T00:00:00Z"),
-  },
-  quarantine: { repository: { registry: "registry.test", name: `quarantine/${name}` }, tag: "rebased" },
-  ...more,
-});
 /** One that was put on the new version so many hours ago. */
 const done = (name: string, hours: number): RolloutImage =>
   image(name, { isBehind: false, isRebased: true, promotedAt: new Date(now.getTime() - hours * 3_600_000) });

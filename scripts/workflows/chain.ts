@@ -42,6 +42,8 @@ const handed: Readonly<Record<string, string>> = {
   tag: expression("github.sha"),
   to: fromInput("vetted"),
   tags: expression("inputs.tags || github.sha"),
+  // What was built takes the place of whatever was built before.
+  replaces: "",
   registry: fromInput("quarantine-registry"),
 };
 

@@ -29,6 +29,8 @@ const chain: Chain = {
     tags: fromInput("tags"),
     // A rebase is as new as the build that it goes back to: a tag that a later build has is not for it.
     "allow-tag-rollback": false,
+    // Nor one that was put on another image while this waited for its reviewers, as in an incident.
+    replaces: fromInput("image"),
   },
 };
 

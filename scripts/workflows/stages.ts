@@ -75,6 +75,11 @@ const promotionInputs: Inputs = {
     default: "",
   },
   "allow-tag-rollback": shared["allow-tag-rollback"],
+  replaces: {
+    description:
+      "The one image that tags move from, sha256:DIGEST or HOST/NAME@sha256:DIGEST. Where a tag is at another, nothing is promoted. Empty, any.",
+    default: "",
+  },
   "record-approvals": shared["record-approvals"],
   environment: shared.environment,
   ...signing,
@@ -125,7 +130,7 @@ function promoteJob(place: Place): Mapping {
       action: "promote",
       with: {
         ...Object.fromEntries(
-          ["image", "to", "tags", "environment", "allow-tag-rollback", "record-approvals"].map((name) => [
+          ["image", "to", "tags", "environment", "allow-tag-rollback", "replaces", "record-approvals"].map((name) => [
             name,
             fromInput(name),
           ]),

@@ -288,3 +288,27 @@ describe("their twins pass", () => {
     expect(moved - fresh).toBe(3);
   });
 });
+
+test("what replaces one image takes no tag that was put back on another while it waited, nor any beside that; its twin does", async () => {
+  const good = await stage("good", run(1001));
+  const bad = await stage("bad", run(1002));
+  const tags = "1.0.0\nprod";
+  await expectPass(stand.promote(good, { tags }));
+  await expectPass(stand.promote(bad, { tags }));
+  await expectPass(stand.promote(good, { tags: "prod", "allow-tag-rollback": "true" }));
+  // As new as what was rebased from `bad` a day ago, and waited for reviewers since.
+  const waiting = await stage("waiting", run(1003));
+  const before = await stand.vettedState();
+  const others: Record<string, string>[] = [{}, { "dry-run": "true" }, { "allow-tag-rollback": "true" }];
+  for (const more of others) {
+    const { outcome, error } = await stand.promote(waiting, { tags, replaces: bad.digest, ...more });
+    expect(outcome.verdict).toBe("error");
+    expect(error).toMatchObject({ code: "tag-moved", message: expect.stringContaining(`prod is at ${good.digest}`) });
+    expect(await stand.vettedState()).toEqual(before);
+  }
+  await expectPass(stand.promote(bad, { tags: "prod" }));
+  await expectPass(stand.promote(waiting, { tags, replaces: `${stand.to}/shop@${bad.digest}` }));
+  expect([await tagOf("1.0.0"), await tagOf("prod")]).toEqual([waiting.digest, waiting.digest]);
+  // The same again, as by a run that is run again.
+  await expectPass(stand.promote(waiting, { tags, replaces: bad.digest }));
+});

@@ -41,7 +41,7 @@ describe.each(places)("rebases on $place", ({ folder, workflows, actions }) => {
     expect(check.if).toBeUndefined();
   });
 
-  test("promote waits for the check and both judges, under no condition, and no tag goes back for it", () => {
+  test("promote waits for the check and both judges, under no condition, and no tag goes back for it, or leaves another image", () => {
     const promote = jobOf(image, "promote");
     expect(promote.needs).toEqual(["rebase", "check", "base", "scan"]);
     for (const job of Object.values(image.jobs)) expect(job).not.toHaveProperty("if");
@@ -51,6 +51,7 @@ describe.each(places)("rebases on $place", ({ folder, workflows, actions }) => {
       to: expression("inputs.vetted"),
       tags: expression("inputs.tags"),
       "allow-tag-rollback": false,
+      replaces: expression("inputs.image"),
       "job-environment": expression("inputs.promote-job-environment"),
     });
   });

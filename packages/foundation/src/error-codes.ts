@@ -237,7 +237,7 @@ export const errorCodes = {
   "strategy-unknown": "It can't be told which of the allowed strategies built the image.",
   "tag-immutable": "A registry's rule does not let a tag be moved.",
   "tag-invalid": "A line of the input `tags` has no tag, or has a digest.",
-  "tag-moved": "Somebody else moved the tag at the same time.",
+  "tag-moved": "Somebody else moved the tag meanwhile.",
   "tag-rule-invalid": "A line of `tags` or `flavor` is no rule that makes a tag.",
   "tags-differ": "The lines of the input `tags` name several repositories.",
   "tags-missing": "The input `tags` is empty.",

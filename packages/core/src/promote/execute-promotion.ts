@@ -35,6 +35,8 @@ export interface PromotionRequest {
   pointers: PointerReader;
   /** Tags may move to an image of an earlier run, or whose order can't be told; the statement then says so. */
   allowTagRollback?: boolean;
+  /** The one image that tags move from; where one of them is at another, nothing is written. */
+  replaces?: Digest | undefined;
   /** Who approved the run, for the promotion's statement. */
   approvals?: readonly SummaryApproval[];
   /** What reads the source: several promotions of one run share it, and read what they share once. */

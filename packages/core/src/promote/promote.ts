@@ -23,6 +23,7 @@ import { type GatheredPromotion, gatherPromotion } from "./gather.ts";
 import { readAge, unknownAge } from "./image-age.ts";
 import { confirmInForce } from "./in-force.ts";
 import { planPromotion } from "./plan.ts";
+import { assertReplaced } from "./replaced.ts";
 import { readWhereMoved } from "./server-side/moved-source.ts";
 import { planServerSide } from "./server-side/plan.ts";
 import { findProduct } from "./server-side/products/find.ts";
@@ -40,7 +41,8 @@ export interface PromotionPreparation {
  * Gates an image and plans its promotion. What is returned to execute belongs to the digest that was gated, and to
  * nothing else; without a passed gate there is nothing to execute.
  * @throws UserError `environment-unknown`, `input-invalid`, `key-not-promoter`; PolicyViolation `policy.not-in-force`,
- *   `policy.pointer-missing`, `policy.pointer-invalid`; the gate's and the client's errors
+ *   `policy.pointer-missing`, `policy.pointer-invalid`; InfrastructureError `tag-moved` where a tag is not at what the
+ *   image replaces; the gate's and the client's errors
  */
 export async function preparePromotion(
   client: RegistryClient,
@@ -72,17 +74,17 @@ export async function preparePromotion(
   if (violations.some(isCounted)) return { gate, violations };
   const from: Repository = { registry: gate.image.reference.registry, name: gate.image.reference.name };
   const gathered = await gatherPromotion(client, source, gate, to, request.tags, { referrers: environment.referrers });
+  const { facts } = gathered;
+  if (request.replaces !== undefined) assertReplaced(facts.tags, facts.digest, request.replaces, to);
   const rollbacks = await lookForRollbacks(client, request, gate, gathered, context.now());
   if (rollbacks.length > 0 && request.allowTagRollback !== true)
     return { gate, violations: judgeRollbacks(rollbacks, to) };
   const product =
     settings === undefined
       ? undefined
-      : planServerSide({ settings, from, to, digest: gathered.facts.digest, tags: request.tags });
-  const isThere = gathered.facts.manifests.some(({ role, isPresent }) => role === "image" && isPresent);
-  const plan = planPromotion(
-    product === undefined || isThere ? gathered.facts : { ...gathered.facts, serverSide: product },
-  );
+      : planServerSide({ settings, from, to, digest: facts.digest, tags: request.tags });
+  const isThere = facts.manifests.some(({ role, isPresent }) => role === "image" && isPresent);
+  const plan = planPromotion(product === undefined || isThere ? facts : { ...facts, serverSide: product });
   return {
     gate,
     violations,

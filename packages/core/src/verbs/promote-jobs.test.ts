@@ -14,6 +14,8 @@ describe("refused", () => {
     ["a destination alone", { ...none, to }, "input 'image' is required"],
     ["images beside image", { ...none, image, images: [`${image} ${to}`] }, "beside 'image'"],
     ["images beside to and tags", { to, tags: ["1"], images: [`${image} ${to}`] }, "beside 'to' and 'tags'"],
+    ["images beside replaces", { ...none, replaces: digest, images: [`${image} ${to}`] }, "beside 'replaces'"],
+    ["what is replaced by a tag", { ...none, image, to, replaces: "1" }, "input 'replaces'"],
     ["a line without a destination", { ...none, images: [image] }, "expected IMAGE TO [TAG …]"],
     ["a line whose image is none", { ...none, images: [`a:b:c ${to}`] }, "line 'a:b:c "],
     ["a line whose destination has a tag", { ...none, images: [`${image} ${to}:1`] }, "without tag or digest"],
@@ -50,5 +52,8 @@ test("several images, each with its tags; one image to two places; one tag in tw
 });
 
 test("one image", () => {
-  expect(planJobs({ image, to, tags: ["1", "1"], images: [] })).toMatchObject([{ image: { digest }, tags: ["1"] }]);
+  expect(planJobs({ image, to, tags: ["1", "1"], images: [] })).toEqual([
+    { image: expect.objectContaining({ digest }), to: expect.objectContaining({ name: "vetted/shop" }), tags: ["1"] },
+  ]);
+  expect(planJobs({ ...none, image, to, replaces: `${to}@${digest}` })).toMatchObject([{ replaces: digest }]);
 });

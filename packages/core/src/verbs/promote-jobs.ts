@@ -1,4 +1,5 @@
 import { UserError } from "@goldenpath/foundation/errors";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import {
   formatReference,
   formatRepository,
@@ -7,6 +8,7 @@ import {
   type Reference,
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
+import { parseReplaced } from "../promote/replaced.ts";
 
 /** One image to be promoted. */
 export interface PromotionJob {
@@ -14,22 +16,25 @@ export interface PromotionJob {
   to: Repository;
   /** Without repeats. */
   tags: readonly string[];
+  /** The one image that they move from; absent, any. */
+  replaces?: Digest;
 }
 
 export interface JobInputs {
   image?: string | undefined;
   to?: string | undefined;
   tags: readonly string[];
+  replaces?: string | undefined;
   /** `IMAGE TO [TAG …]`, one a line. */
   images: readonly string[];
 }
 
 /**
- * The inputs → what is to be promoted: one image by `image`, `to` and `tags`, or several by `images`.
+ * The inputs → what is to be promoted: one image by `image`, `to`, `tags` and `replaces`, or several by `images`.
  * @throws UserError `input-invalid` for both or neither, a line that is none, an image twice to one place, two images
- *   under one tag; `reference-invalid`
+ *   under one tag; `reference-invalid`, `digest-invalid`
  */
-export function planJobs({ image, to, tags, images }: JobInputs): PromotionJob[] {
+export function planJobs({ image, to, tags, replaces, images }: JobInputs): PromotionJob[] {
   const invalid = (message: string, wayOut: string): UserError =>
     new UserError(message, { code: "input-invalid", wayOut });
   if (images.length > 0) {
@@ -37,6 +42,7 @@ export function planJobs({ image, to, tags, images }: JobInputs): PromotionJob[]
       image === undefined ? [] : ["image"],
       to === undefined ? [] : ["to"],
       tags.length === 0 ? [] : ["tags"],
+      replaces === undefined ? [] : ["replaces"],
     ].flat();
     if (given.length > 0) {
       throw invalid(
@@ -53,7 +59,8 @@ export function planJobs({ image, to, tags, images }: JobInputs): PromotionJob[]
       throw invalid(`input '${name}' is required and was not given`, "Give image and to, or several images by images.");
   }
   const repository = parseRepository(to ?? "", "input 'to'");
-  return [{ image: parseReference(image ?? ""), to: repository, tags: checkTags(tags, repository, "input 'tags'") }];
+  const job = { image: parseReference(image ?? ""), to: repository, tags: checkTags(tags, repository, "input 'tags'") };
+  return [replaces === undefined ? job : { ...job, replaces: parseReplaced(replaces) }];
 }
 
 function parseLine(line: string): PromotionJob {

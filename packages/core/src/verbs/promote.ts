@@ -40,6 +40,7 @@ const inputs = z
     images: lines(),
     environment: requiredText(),
     "allow-tag-rollback": flag(false),
+    replaces: optionalText(),
     "record-approvals": flag(false),
     "dry-run": flag(false),
     ...signerInputs,
@@ -107,18 +108,12 @@ async function runPromote(given: Inputs, context: Context): Promise<VerbOutcome>
 }
 
 /** `isAlone`: the plan is printed, and the requests of the run are this promotion's. */
-async function promoteOne(
-  { image, to, tags }: PromotionJob,
-  run: Run,
-  planFile: string,
-  isAlone: boolean,
-): Promise<VerbOutcome> {
+async function promoteOne(job: PromotionJob, run: Run, planFile: string, isAlone: boolean): Promise<VerbOutcome> {
+  const { to } = job;
   const { given, context, policy, signer, client, pointers, source, approvals } = run;
   const startedAt = context.now();
   const request = {
-    image,
-    to,
-    tags,
+    ...job,
     environmentName: given.environment,
     policy,
     pointers,

@@ -144,6 +144,12 @@ async function send(
           Connection: "close",
         });
   response.writeHead(reply.status, headers);
+  // In one write, where nobody cuts it.
+  if (method !== "HEAD" && cut === undefined && lengthOff === 0 && reply.body instanceof Uint8Array) {
+    count(reply.body.byteLength);
+    response.end(corrupt(reply.body, 0, delivery.corruptAt));
+    return;
+  }
   if (method !== "HEAD") {
     let offset = 0;
     for await (const chunk of chunksOf(reply.body)) {

@@ -13,6 +13,8 @@ export interface Repositories {
   find(name: string): Readonly<RepositoryState> | undefined;
   /** Sorted. */
   names(): string[];
+  /** The manifests of a repository that name `subject` as theirs. */
+  referrers(name: string, subject: Digest): [Digest, ManifestRecord][];
   /** What `check` throws refuses the change, here and below. */
   addUpload(name: string, digest: Digest, upload: Upload, check?: () => void): Promise<void>;
   /** False when `from` doesn't have the blob. `check` is told its size. */
@@ -34,7 +36,7 @@ export interface Repositories {
   /** Deletes a manifest with every tag that points to it, or one tag. False when it wasn't there. */
   deleteManifest(name: string, digest: Digest, check: (state: Readonly<RepositoryState>) => void): Promise<boolean>;
   deleteTag(name: string, tag: string, check: (state: Readonly<RepositoryState>) => void): Promise<boolean>;
-  openContent(digest: Digest, start: number, end: number): Promise<Readable | undefined>;
+  openContent(digest: Digest, start: number, end: number): Promise<Readable | Uint8Array | undefined>;
   readContent(digest: Digest): Promise<Uint8Array | undefined>;
   /** All blobs and manifests in the repositories of a prefix, with their sizes. */
   holdings(prefix: string): ReadonlyMap<Digest, number>;
@@ -43,6 +45,7 @@ export interface Repositories {
 
 export async function openRepositories(store: Store): Promise<Repositories> {
   const states = await store.loadRepositories();
+  const lists = createReferrerLists(states);
   const exclusively = createTurns();
   const change = <T>(name: string, edit: (draft: RepositoryState) => T) => changeRepository(store, states, name, edit);
   const releaseContent = async (digest: Digest) => {
@@ -53,6 +56,7 @@ export async function openRepositories(store: Store): Promise<Repositories> {
   return {
     find: (name) => states.get(name),
     names: () => [...states.keys()].sort(),
+    referrers: (name, subject) => lists.find(name, subject, states.get(name)?.manifests),
     addUpload: (name, digest, upload, check) =>
       exclusively(async () => {
         const { size } = upload;
@@ -79,6 +83,7 @@ export async function openRepositories(store: Store): Promise<Repositories> {
       exclusively(async () => {
         check(states.get(name) ?? createRepositoryState());
         await store.writeContent(digest, bytes);
+        lists.add(name, digest, record);
         await change(name, (draft) => {
           draft.manifests.set(digest, record);
           for (const tag of tags) draft.tags.set(tag, digest);
@@ -120,7 +125,35 @@ function createTurns(): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** Stored before it is seen. */
+interface ReferrerLists {
+  add(name: string, digest: Digest, record: ManifestRecord): void;
+  find(name: string, subject: Digest, manifests?: ReadonlyMap<Digest, ManifestRecord>): [Digest, ManifestRecord][];
+}
+
+/**
+ * Who refers to whom: a repository has too many manifests to look through all of them for each list. One that is named
+ * here counts while it is among the repository's manifests: it may not be there yet, or deleted.
+ */
+function createReferrerLists(states: ReadonlyMap<string, RepositoryState>): ReferrerLists {
+  const lists = new Map<string, Set<Digest>>();
+  const keyOf = (name: string, subject: Digest): string => `${name}@${subject}`;
+  const add: ReferrerLists["add"] = (name, digest, { subject }) => {
+    if (subject === undefined) return;
+    const key = keyOf(name, subject);
+    lists.set(key, (lists.get(key) ?? new Set()).add(digest));
+  };
+  for (const [name, { manifests }] of states) for (const [digest, record] of manifests) add(name, digest, record);
+  return {
+    add,
+    find: (name, subject, manifests) =>
+      [...(lists.get(keyOf(name, subject)) ?? [])].flatMap((digest): [Digest, ManifestRecord][] => {
+        const record = manifests?.get(digest);
+        return record === undefined ? [] : [[digest, record]];
+      }),
+  };
+}
+
+/** Stored before it is seen; where nothing is stored, in place. */
 async function changeRepository<T>(
   store: Store,
   states: Map<string, RepositoryState>,
@@ -128,9 +161,12 @@ async function changeRepository<T>(
   edit: (draft: RepositoryState) => T,
 ): Promise<T> {
   const current = states.get(name) ?? createRepositoryState();
-  const draft = { blobs: new Map(current.blobs), manifests: new Map(current.manifests), tags: new Map(current.tags) };
+  const draft =
+    store.saveRepository === undefined
+      ? current
+      : { blobs: new Map(current.blobs), manifests: new Map(current.manifests), tags: new Map(current.tags) };
   const result = edit(draft);
-  await store.saveRepository(name, draft);
+  await store.saveRepository?.(name, draft);
   states.set(name, draft);
   return result;
 }

@@ -36,8 +36,9 @@ export function listReferrers(
 ): Reply {
   const filter = exchange.query.get("artifactType");
   const last = exchange.query.get("last");
-  const found = [...(repositories.find(name)?.manifests ?? [])]
-    .filter(([, record]) => record.subject === subject && (filter === null || record.artifactType === filter))
+  const found = repositories
+    .referrers(name, subject)
+    .filter(([, record]) => filter === null || record.artifactType === filter)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .filter(([digest]) => last === null || digest > last)
     .map(([digest, { mediaType, size, artifactType, annotations }]) => ({

@@ -41,11 +41,12 @@ export interface Upload {
 /** Where bytes and repositories live. Callers serialise what changes content or repositories. */
 export interface Store {
   loadRepositories(): Promise<Map<string, RepositoryState>>;
-  saveRepository(name: string, state: RepositoryState): Promise<void>;
+  /** Absent where nothing is to outlive the process: a change is then made in place. */
+  saveRepository?(name: string, state: RepositoryState): Promise<void>;
   createUpload(id: string, algorithm: Algorithm): Promise<Upload>;
   writeContent(digest: Digest, bytes: Uint8Array): Promise<void>;
   /** The bytes from `start` up to and without `end`, or undefined when there is no such content. */
-  openContent(digest: Digest, start: number, end: number): Promise<Readable | undefined>;
+  openContent(digest: Digest, start: number, end: number): Promise<Readable | Uint8Array | undefined>;
   readContent(digest: Digest): Promise<Uint8Array | undefined>;
   removeContent(digest: Digest): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { keptTag } from "@goldenpath/core/base/kept-tag";
 import { planFleetRollout, rebaseStep } from "@goldenpath/core/fleet/rollout/execute";
 import { describeRollout } from "@goldenpath/core/fleet/rollout/facts";
 import { loadPolicy } from "@goldenpath/core/policy/load";
+import type { LoadedPolicy } from "@goldenpath/core/policy/schema";
 import { rebaseImages, rebaseInputs } from "@goldenpath/core/verbs/rebase-images";
 import { parseInputs } from "@goldenpath/core/verbs/verb";
 import { runProcess } from "@goldenpath/foundation/exec/run";
@@ -63,15 +64,24 @@ const readPolicy = () =>
     { ports: silentPorts(), env: {}, signal: new AbortController().signal, workingDirectory: world.root },
     world.keys.platform.publicKey,
   );
+/** The policy with another limit for rebases. */
+function limit(policy: LoadedPolicy, more: { most?: number; buildMaxAge?: number } = {}): LoadedPolicy {
+  const { build } = policy.policy;
+  const builders = build.builders.map((each) => (each.kind === "rebase" ? { ...each, ...more } : each));
+  return { ...policy, policy: { ...policy.policy, build: { ...build, builders } } };
+}
 /** The same some hours from now. */
-async function planIn(hours: number, more: { leave?: string[]; tags?: string[] } = {}): Promise<Told> {
+async function planIn(
+  hours: number,
+  { change = (same) => same, ...more }: { leave?: string[]; tags?: string[]; change?: typeof limit } = {},
+): Promise<Told> {
   const now = new Date(Date.now() + hours * 3_600_000);
   const repositories = ["try", "cart", "shop"].map((name) => parseRepository(where(name)));
   const { client } = world;
   const request = { environment: "production", tags: [], leave: [], ...more };
   const { signal } = new AbortController();
   return describeRollout(
-    await planFleetRollout({ client, policy: await readPolicy(), now }, repositories, request, signal),
+    await planFleetRollout({ client, policy: change(await readPolicy()), now }, repositories, request, signal),
   ) as unknown as Told;
 }
 
@@ -304,5 +314,16 @@ describe("between the plan and its turn", () => {
     const after = await planIn(1000);
     expect(after.rollouts).toMatchObject([{ target: { digest: digestIn(world.versions[0]) }, done: 2 }]);
     expect(after.due.map(({ vetted }) => vetted)).toEqual([where("try")]);
+    // Nor is a wave begun with what can't count at its end: it was rebased once already, or built too long ago.
+    for (const [more, says] of [
+      [{ most: 1 }, "it was rebased 2 times since its build, and the policy takes 1"],
+      [{ buildMaxAge: 3_600_000 }, "accepts 60 min"],
+    ] as const) {
+      const told = await planIn(1000, { change: (policy) => limit(policy, more) });
+      expect(told).toMatchObject({ due: [], rollouts: [{ stopped: expect.stringContaining(where("try")) }] });
+      expect(told.left).toMatchObject([{ image: expect.stringContaining(where("try")) }]);
+      expect(told.left[0]?.problem).toContain(says);
+    }
+    expect((await planIn(1000, { change: (policy) => limit(policy, { most: 2 }) })).due).toHaveLength(1);
   });
 });

@@ -74,7 +74,7 @@ export async function openRolloutWorld(tools: Readonly<Partial<Record<string, st
   const enact = async (wanted: RolloutPolicy): Promise<PathPolicy> => {
     const rollout = wanted.rollout === undefined ? "" : `, rollout: ${wanted.rollout}`;
     const builders = `    - { name: node, buildpacks: ["${server.host}/buildpacks/node@${digestOf("node")}"], runImage: golden }
-    - { kind: rebase, name: rebases, signers: [rebaser]${rollout} }\n`;
+    - { kind: rebase, name: rebases, signers: [rebaser], buildMaxAge: 100d${rollout} }\n`;
     const written = await world.writePolicy({
       strategies: "buildpacks, rebase",
       builders,

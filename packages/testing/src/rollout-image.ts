@@ -8,6 +8,7 @@ export const rolloutImage = (name: string, more: Partial<RolloutImage> = {}): Ro
   ...{ name, repository: { registry: "registry.test", name: `vetted/${name}` }, digest: digestOf(name) },
   ...{ tags: ["prod"], target: rolloutTarget, isBehind: true, isRebased: false, ancestors: [], isTried: false },
   promotedAt: new Date("2026-01-01T00:00:00Z"),
+  since: new Date("2026-01-01T00:00:00Z"),
   quarantine: { repository: { registry: "registry.test", name: `quarantine/${name}` }, tag: "rebased" },
   ...more,
 });

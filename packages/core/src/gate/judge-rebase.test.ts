@@ -20,6 +20,7 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { ProvenanceFacts } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
+import { foreseeRebase } from "./foresee-rebase.ts";
 import type { LineageBase, LineageChild, LineageImage } from "./lineage.ts";
 
 // What of an image that was rebased counts, by facts alone; test/attacks has the same with a registry and signatures.
@@ -353,4 +354,42 @@ test("of an older policy a build counts that was made while that was in force, a
     decide({ before: before(6, "six"), under: under({ ...was, supersededAt: ago(2 * day) }) }),
   ])
     expect(refused).toEqual([expect.stringContaining("gate.policy-serial: the build of the image that was rebased")]);
+});
+
+describe("before it is rebased, an image is told by what the gate will say of it", () => {
+  /** Of one that was built; or that was put on the new base already, and goes to a newer one. */
+  function foresee(builders: readonly RebaseBuilder[], before = built({ of: old }), isRebase = false) {
+    const build = seen(old, [application], before, [oldBase]);
+    const between = putOn(middle, application, oldBase, newBase);
+    const own = isRebase ? seen(middle, [between], rebased(old, newBase, { of: middle }), [newBase]) : build;
+    const requires = [{ stage: "build" as const, signers: ["build", "rebaser"], maxAge: 7 * day }];
+    const facts = factsOf([], {
+      ...{ policy: policyWith(builders), environment: { ...environment, requires } },
+      image: { digest: own[0], children: [own[0]] },
+      lineage: new Map([own, build]),
+    });
+    return foreseeRebase({ ...facts, evidence: own[1].evidence });
+  }
+  const aged = built({ of: old, finishedOn: ago(8 * day) });
+
+  test.each<[what: string, args: Parameters<typeof foresee>, says: string]>([
+    ["by no builder", [[]], "the policy takes no rebases"],
+    ["by nobody who speaks for build", [[rebaser({ signers: ["scan"] })]], "no signer of builder 'rebases' speaks for"],
+    ["as often as the policy takes", [[rebaser({ most: 1 })], built({ of: old }), true], "rebased 2 times since its"],
+    ["of too old a build", [[rebaser()], aged], "would not count in environment 'production': the provenance is of"],
+    ["of a build too old for its builder", [[rebaser({ buildMaxAge: minute })], built({ of: old }), true], "ago"],
+    ["of what nobody has built", [[rebaser()], []], "the build's provenance is not there"],
+  ])("refused %s", (_what, args, says) => expect(foresee(...args)).toContain(says));
+
+  test("their twins are not, nor where one of several builders takes them", () => {
+    expect(foresee([rebaser()])).toBeUndefined();
+    expect(foresee([rebaser({ most: 2 })], built({ of: old }), true)).toBeUndefined();
+    expect(foresee([rebaser({ buildMaxAge: 9 * day })], aged)).toBeUndefined();
+    expect(foresee([rebaser({ name: "once", most: 1 }), rebaser()], built({ of: old }), true)).toBeUndefined();
+  });
+
+  test("nothing is foreseen where the environment asks for no build", () => {
+    const facts = factsOf([], { policy: policyWith([]), environment: { ...environment, requires: [] } });
+    expect(foreseeRebase(facts)).toBeUndefined();
+  });
 });

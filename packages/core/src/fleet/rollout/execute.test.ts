@@ -9,8 +9,13 @@ import { planFleetRollout } from "./execute.ts";
 import type { RolloutImage } from "./facts.ts";
 
 const refused = new Set<string>();
+const foreseen = new Set<string>();
 const images: RolloutImage[] = [];
 vi.mock("./gather.ts", () => ({ gatherRollout: async () => ({ images, left: [], failures: [] }) }));
+vi.mock("./foresee.ts", () => ({
+  foreseeRefusal: async (_source: unknown, { name }: RolloutImage) =>
+    foreseen.has(name) ? "a rebase of it would not count" : undefined,
+}));
 vi.mock("../../base/rebase/execute.ts", () => ({
   rebaseImage: async (...[, , { image }]: Parameters<typeof rebaseImage>) => ({
     ...{ from: "", children: [], remarks: [] },
@@ -46,4 +51,12 @@ test("what would be again what it was rebased from is left, and no other waits f
   const back = { ...image("a"), ancestors: [digestOf("x"), digestOf("registry.test/vetted/a again")], isTried: true };
   expect(await plan([], back, "b")).toEqual({ due: ["b"], left: 1, isStopped: false });
   expect(await plan([], { ...back, ancestors: [digestOf("x")] }, "b")).toMatchObject({ due: ["a"], left: 0 });
+});
+
+test("what the gate will refuse whatever comes of it is left, also where it was begun, and the next takes its place", async () => {
+  const tried = { ...image("a"), isTried: true };
+  expect(await plan([], tried, "b", "c")).toEqual({ due: ["a"], left: 0, isStopped: false });
+  foreseen.add("a").add("b");
+  expect(await plan([], tried, "b", "c")).toEqual({ due: ["c"], left: 2, isStopped: false });
+  expect(await plan(["registry.test/vetted/b"], "b", "c")).toEqual({ due: undefined, left: 1, isStopped: true });
 });

@@ -18,6 +18,7 @@ import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { nameImage } from "../facts.ts";
 import type { FleetSource } from "../gather-fleet.ts";
 import type { LeftImage, Rollout, RolloutImage, RolloutReport } from "./facts.ts";
+import { foreseeRefusal } from "./foresee.ts";
 import { gatherRollout, type RolloutRequest } from "./gather.ts";
 import { isCanary, planRollout } from "./plan.ts";
 
@@ -29,8 +30,8 @@ export function readRules({ build }: Pick<Policy, "build">): Rules {
 
 /**
  * Which images of an environment stand on an older version of their base than the newest that counts, and which of them
- * go next. What is due is judged as `base rebase` judges it, with its layers: what can't be put on the other version is
- * left, and others take its place; only a canary that can't be stops all.
+ * go next. What is due is judged as `base rebase` judges it, with its layers, and as the gate will by what is signed
+ * already: what can't be put on the other version, or would not count on it, is left, and others take its place; only a canary that can't be stops all.
  * @throws as {@link gatherRollout} and `rebaseImage`
  */
 export async function planFleetRollout(
@@ -77,28 +78,33 @@ function findAbsent({ canaries }: Rules, images: readonly RolloutImage[], left: 
 
 interface Judging {
   rules: Rules;
+  environment: string;
   leave: readonly string[];
   signal: AbortSignal;
 }
 
 async function judgeRollout(
-  { client, policy, now }: FleetSource,
+  source: FleetSource,
   images: readonly RolloutImage[],
-  { rules, signal }: Judging,
+  judging: Judging,
 ): Promise<{ rollout?: Rollout; left: LeftImage[] }> {
   const [{ target } = {}] = images;
   if (target === undefined) return { left: [] };
+  const { rules } = judging;
   const left: LeftImage[] = [];
   const refused = new Set<RolloutImage>();
   const passed = new Set<RolloutImage>();
   for (;;) {
-    const rollout = planRollout({ target, images: images.filter((each) => !refused.has(each)), rules, now });
+    const rollout = planRollout({
+      target,
+      images: images.filter((each) => !refused.has(each)),
+      rules,
+      now: source.now,
+    });
     const open = (rollout.due?.images ?? []).filter((each) => !passed.has(each));
     if (open.length === 0) return { rollout, left };
     for (const each of open) {
-      const request = { onto: target.digest, isDryRun: true, now, signal };
-      const rebased = await rebaseImage(client, policy, { ...place(each), ...request });
-      const problem = tellRefused(rebased) ?? tellReturn(each, rebased);
+      const problem = await findAgainst(source, each, judging);
       if (problem === undefined) passed.add(each);
       else {
         refused.add(each);
@@ -113,6 +119,20 @@ async function judgeRollout(
       return { rollout: { ...rest, stopped }, left };
     }
   }
+}
+
+/** What keeps one image from being put on the version: the evidence that there is is read before any layer. */
+async function findAgainst(
+  source: FleetSource,
+  image: RolloutImage,
+  { environment, signal }: Judging,
+): Promise<string | undefined> {
+  const { client, policy, now } = source;
+  const foreseen = await foreseeRefusal(source, image, environment);
+  if (foreseen !== undefined) return foreseen;
+  const request = { onto: image.target.digest, isDryRun: true, now, signal };
+  const rebased = await rebaseImage(client, policy, { ...place(image), ...request });
+  return tellRefused(rebased) ?? tellReturn(image, rebased);
 }
 
 const place = ({ repository, digest, quarantine }: RolloutImage) => ({

@@ -27,8 +27,10 @@ export interface RolloutImage {
   isRebased: boolean;
   /** What it was rebased from, by the word of who attested it. */
   ancestors: readonly Digest[];
-  /** When it was let into the environment last. */
+  /** When it was let into the environment first: whoever promotes it again, for another tag, begins nothing anew. */
   promotedAt: Date;
+  /** When the first image of its repository was let in that stands on the version. */
+  since: Date;
   /** Where it goes, once it is rebased. The same in each run, so that a run that is started again finds it. */
   quarantine: { repository: Repository; tag: string };
   /** There is something already: a run before got so far, and no further. */

@@ -1,6 +1,7 @@
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import {
   formatRepository,
+  isSameRepository,
   isWithin,
   parseRepository,
   type Repository,
@@ -52,11 +53,24 @@ export async function gatherRollout(
     const chosen = visit.image.children.map((child) => chooseBases(child, approved, source.policy, source));
     return describeImage(visit, chosen, { ...request, ...environment, reader: source.client });
   });
+  const all = visited.flatMap((each) => (each !== undefined && "target" in each ? [each] : []));
   return {
-    images: visited.flatMap((each) => (each !== undefined && "target" in each ? [each] : [])),
+    images: all.filter(({ tags }) => tags.length > 0).map((each) => ({ ...each, since: findSince(each, all) })),
     left: visited.flatMap((each) => (each !== undefined && "problem" in each ? [each] : [])),
     failures,
   };
+}
+
+/** An image without tags is one that nobody has asked about: it tells since when its repository stands on the version. */
+type SeenImage = Omit<RolloutImage, "since">;
+
+/** When the first image of an image's repository was let in that stands on the version, by what tags still point at. */
+export function findSince({ repository, target, promotedAt }: SeenImage, all: readonly SeenImage[]): Date {
+  const times = all
+    .filter((each) => !each.isBehind && each.target.digest === target.digest)
+    .filter((each) => isSameRepository(each.repository, repository))
+    .map((each) => each.promotedAt.getTime());
+  return new Date(Math.min(promotedAt.getTime(), ...times));
 }
 
 interface Around extends RolloutRequest {
@@ -71,13 +85,13 @@ async function describeImage(
   { facts, evidence }: VisitedImage,
   chosen: readonly ChosenBases[],
   around: Around,
-): Promise<RolloutImage | LeftImage | undefined> {
+): Promise<SeenImage | LeftImage | undefined> {
   const { repository, digest, source } = facts;
-  const left = (problem: string): LeftImage => ({ image: nameImage(facts), problem });
   const own = facts.tags.filter((tag) => !isKeptTag(tag, digest));
   const tags = around.tags.length === 0 ? own : own.filter((tag) => around.tags.includes(tag));
-  // Another version of an application, or one that was left there for those that were rebased from it.
-  if (tags.length === 0) return undefined;
+  // None: another version of an application, or one that was left there for those that were rebased from it.
+  const isAsked = tags.length > 0;
+  const left = (problem: string): LeftImage | undefined => (isAsked ? { image: nameImage(facts), problem } : undefined);
   const bases = chosen.flatMap((each) => ("refused" in each ? [] : [each]));
   if (around.base !== undefined && bases.every(({ old }) => old.name !== around.base)) return undefined;
   const refused = chosen.find((each) => "refused" in each);
@@ -88,6 +102,7 @@ async function describeImage(
   if (others.some(({ next }) => next.digest !== onto || next.image !== image))
     return left("its platforms would stand on more than one version");
   const isBehind = bases.some(({ old, next }) => old.child !== next.child);
+  if (isBehind && !isAsked) return undefined;
   if (isBehind && around.leave.some((prefix) => isWithin(repository, prefix)))
     return left("it is to be left as it is, by whoever runs this");
   const promotions = facts.promotions.filter(({ environment }) => environment === around.environment);
@@ -100,7 +115,7 @@ async function describeImage(
     ...{ repository, digest, tags, target, isBehind, ...placed },
     isRebased: facts.strategy === rebase.name,
     ancestors: [...evidence.statements, ...evidence.lapsed].flatMap(listAncestors).map((each) => each.digest),
-    promotedAt: new Date(Math.max(...promotions.map(({ at }) => at.getTime()))),
+    promotedAt: new Date(Math.min(...promotions.map(({ at }) => at.getTime()))),
     isTried: isBehind && (await around.reader.resolve(at)) !== undefined,
     ...(source === undefined ? {} : { source }),
   };

@@ -6,9 +6,10 @@ import { planRollout } from "./plan.ts";
 const now = new Date("2026-03-10T00:00:00Z");
 const rules = { canaries: ["registry.test/vetted/try"], wave: 2, pause: 86_400_000 };
 
+const ago = (hours: number): Date => new Date(now.getTime() - hours * 3_600_000);
 /** One that was put on the new version so many hours ago. */
 const done = (name: string, hours: number): RolloutImage =>
-  image(name, { isBehind: false, isRebased: true, promotedAt: new Date(now.getTime() - hours * 3_600_000) });
+  image(name, { isBehind: false, isRebased: true, promotedAt: ago(hours), since: ago(hours) });
 
 function plan(images: readonly RolloutImage[], more: Partial<typeof rules> = {}) {
   const { waves, due, until, done: count } = planRollout({ target, images, rules: { ...rules, ...more }, now });
@@ -91,6 +92,9 @@ describe("nothing new goes", () => {
   test("before it is over since a canary was built on the new version, which was no rebase", () => {
     const built = { ...done("try", 1), isRebased: false };
     expect(plan([built, image("a")]).until).toBe("2026-03-10T23:00:00.000Z");
+    // One of each day's, and another that a run has rebased an hour ago.
+    expect(plan([{ ...built, since: ago(24) }, image("a")])).toMatchObject({ due: "wave 1", until: undefined });
+    expect(plan([{ ...built, isRebased: true, since: ago(24) }, image("a")]).until).toBe("2026-03-10T23:00:00.000Z");
     // Of another image that says nothing.
     const other = { ...done("b", 1), isRebased: false };
     expect(plan([done("try", 100), other, image("a")]).until).toBeUndefined();

@@ -22,7 +22,7 @@ export const isCanary = ({ canaries }: Pick<Rules, "canaries">, { repository }: 
  * 1. Canaries, as long as one of them is behind.
  * 2. What a run before has begun and not brought into vetted, and nothing new besides: whatever kept it out may keep out
  *    others. No run begins more than `wave`: where more looks begun, somebody else has put it there, and it waits its turn.
- * 3. The next `wave` images by their names, once `pause` is over since the last promotion of the waves before.
+ * 3. The next `wave` images by their names, once `pause` is over since the last of the waves before was let in.
  */
 export function planRollout({ target, images, rules, now }: PlanFacts): Rollout {
   const sorted = images.toSorted((a, b) => (nameImage(a) < nameImage(b) ? -1 : 1));
@@ -46,7 +46,8 @@ export function planRollout({ target, images, rules, now }: PlanFacts): Rollout 
   const [due] = waves;
   const told = { target, done: current.length, waves };
   if (due === undefined) return told;
-  const last = Math.max(...begun.map(({ promotedAt }) => promotedAt.getTime()));
+  // A canary that is built anew each day stands on the version since the first of these.
+  const last = Math.max(...begun.map(({ isRebased, promotedAt, since }) => (isRebased ? promotedAt : since).getTime()));
   const until = due === first || due === again ? Number.NEGATIVE_INFINITY : last + rules.pause;
   return until > now.getTime() ? { ...told, until: new Date(until) } : { ...told, due };
 }

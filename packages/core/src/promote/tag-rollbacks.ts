@@ -51,7 +51,7 @@ export function judgeRollbacks(rollbacks: readonly TagRollback[], to: Repository
 
 /**
  * Provenances about one image that are read; where there are more, its age is unknown. A rebase that something keeps out is
- * attested by each run of its schedule, and comes into vetted with all of that: some days of it have to be read.
+ * attested whenever the policy changes or its attestation grows old, and comes into vetted with all of that.
  */
 const maxProvenances = 200;
 const concurrency = 4;

@@ -1,5 +1,6 @@
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RunFacts } from "@goldenpath/foundation/ports";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { z } from "zod";
@@ -12,14 +13,15 @@ import {
   strategyNames,
 } from "../build/strategies/find.ts";
 import { rebase } from "../build/strategies/rebase.ts";
-import type { BuildStrategy, FoundBase, SignedView } from "../build/strategies/strategy.ts";
+import type { BuildStrategy, FoundBase } from "../build/strategies/strategy.ts";
 import { gatherRebased } from "../gate/gather-rebased.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { StageResult } from "../result.ts";
 import { catalogImage } from "../scan/catalog.ts";
 import { describeBuild } from "../signing/build-facts.ts";
+import { findAttested } from "../signing/find-attested.ts";
 import { gatherBases } from "../signing/gather-bases.ts";
-import { gatherSigned } from "../signing/gather-signed.ts";
+import { type GatheredSigned, gatherSigned } from "../signing/gather-signed.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import {
   type BuildEnvironment,
@@ -28,6 +30,7 @@ import {
   type ProvenEnvironment,
 } from "../signing/provenance.ts";
 import { buildStatement, buildSubjects } from "../signing/statement.ts";
+import type { Statement } from "../signing/types.ts";
 import { withPrivateTools } from "../tools/private.ts";
 import { attachAll, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
 import { attestCaches } from "./attest-cache.ts";
@@ -77,10 +80,11 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
   // New builds run in the version of a builder that was approved last.
   const policy = await resolveBases(client, work.policy, startedAt);
   const bases = await gatherBases(client, image, work.policy, context.now());
+  const signed = await gatherView(work, policy, given, bases);
   const { isContained, ...facts } = describeBuild(signedImage(image), policy, runOf(work), bases, {
     strategy: chooseStrategy(given),
     configs: image.children.map((child) => child.config),
-    signed: await gatherView(work, policy, given, bases),
+    signed,
   });
   const sboms = [];
   for (const child of image.children) sboms.push({ child, ...(await catalogImage(client, image, context, child)) });
@@ -93,19 +97,35 @@ async function attestBuild(work: Signing, given: Inputs, startedAt: Date): Promi
     finishedOn: context.now(),
   });
   const whole = wholeImage(image);
-  await attachAll(work, [
-    { target: whole, statement: provenance },
-    ...sboms.map(({ child, sbom }) => {
-      const subjects = buildSubjects(whole.repository, [image.reference.digest, child.digest]);
-      return {
-        target: { ...whole, children: [child.descriptor] },
-        statement: buildStatement(subjects, predicateTypes.cyclonedx, sbom),
-        detail: formatPlatform(child.platform),
-      };
-    }),
-  ]);
+  const children = image.children.map((child) => child.digest);
+  await attachAll(
+    work,
+    [
+      { target: whole, statement: provenance, about: [image.reference.digest, ...children] },
+      ...sboms.map(({ child, sbom }) => {
+        const subjects = buildSubjects(whole.repository, [image.reference.digest, child.digest]);
+        return {
+          target: { ...whole, children: [child.descriptor] },
+          statement: buildStatement(subjects, predicateTypes.cyclonedx, sbom),
+          detail: formatPlatform(child.platform),
+          about: [child.digest],
+        };
+      }),
+    ].map(({ about, ...each }) => ({ ...each, statement: takeAttested(work, signed, each.statement, about) })),
+  );
   await attestCaches(work, given);
   return [...new Map(sboms.map(({ tool }) => [`${tool.name} ${tool.version}`, tool])).values()];
+}
+
+/** A schedule comes to the same rebased image again and again, until what keeps it out is gone: that adds nothing. */
+function takeAttested(
+  { policy: { policy }, signer: { material }, context }: Signing,
+  signed: GatheredSigned | undefined,
+  next: Statement,
+  about: readonly Digest[],
+): Statement {
+  if (signed?.rebased === undefined) return next;
+  return findAttested(next, about, signed, { policy, material, now: context.now() }) ?? next;
 }
 
 /**
@@ -123,7 +143,7 @@ async function gatherView(
   policy: LoadedPolicy,
   { "rebased-from": from }: Inputs,
   bases: readonly (FoundBase | undefined)[],
-): Promise<SignedView | undefined> {
+): Promise<GatheredSigned | undefined> {
   const takesOthers = policy.policy.build.strategies.some((name) => {
     const { isElsewhere, isRebase }: BuildStrategy = findStrategy(name);
     return isElsewhere === true && isRebase !== true;

@@ -93,7 +93,9 @@ function judgeBesides(
     ...(beside === undefined ? {} : { signedExceptions: beside }),
   });
   const { now, environment } = after ?? before;
-  const asked = judgeAgain(newer, { ...of(exceptions?.after), policy, older, now });
+  const asked = judgeAgain(newer, {
+    ...{ ...of(exceptions?.after), policy, older, olderExceptions: exceptions?.before, now },
+  });
   const required = new Set(environment.requires.map(({ stage }) => stage));
   const untold = listUntold(older, policy).flatMap(({ stage, ...each }) =>
     required.has(stage)

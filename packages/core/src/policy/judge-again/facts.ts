@@ -36,9 +36,12 @@ export interface AgainFacts {
   children?: readonly SeenChild[];
   /** The policy by which it was judged, where that is another one. */
   older?: Policy | undefined;
-  /** What is signed beside the policy for images of a repository, `HOST/NAME`. */
-  signedExceptions?: (repository: string) => readonly Exception[];
+  /** What is signed beside the policy for images of a repository, `HOST/NAME`; and what was beside the older one. */
+  signedExceptions?: SignedExceptionsOf | undefined;
+  olderExceptions?: SignedExceptionsOf | undefined;
 }
+type SignedExceptionsOf = (repository: string) => readonly Exception[];
+type Judged = VerifiedStatement["statement"];
 
 /** Where the image was when it was judged: an exception is granted to that. */
 export function listRepositories({ subject }: VerifiedStatement["statement"]): string[] {
@@ -48,36 +51,33 @@ export function listRepositories({ subject }: VerifiedStatement["statement"]): s
 
 /** The policy's own, and those that are signed beside it for where the image was. */
 export function listExceptions(
-  { policy, signedExceptions }: AgainFacts,
-  statement: VerifiedStatement["statement"],
+  { policy, signedExceptions }: Pick<AgainFacts, "policy" | "signedExceptions">,
+  statement: Judged,
 ): Exception[] {
   return [...policy.exceptions, ...listRepositories(statement).flatMap((each) => signedExceptions?.(each) ?? [])];
 }
 
+/** What exceptions are granted for: a rule; and of the policy's own rules one, by its names in the older policy and now. */
+interface SetAside {
+  rule: Rule;
+  own?: { before: readonly string[]; now: string };
+}
+
 /**
- * Whether the older policy set a rule aside for where the image was, and the newer does not: the signed verdict may rest
- * on that.
+ * Whether something set a rule aside for where the image was when it was judged, and nothing does now: the signed verdict
+ * may rest on that.
  */
-export function hasLostException(
-  rule: Rule,
-  { policy, older, now }: AgainFacts,
-  statement: VerifiedStatement["statement"],
-): boolean {
+export function hasLostException({ rule, own }: SetAside, facts: AgainFacts, statement: Judged): boolean {
+  const { older, olderExceptions, now } = facts;
+  if (older === undefined) return false;
   const places = new Set(listRepositories(statement).map((each) => canonicalThing(rule, each)));
-  return (older?.exceptions ?? []).some(
-    (gone) =>
-      gone.rule === rule &&
-      places.has(canonicalThing(rule, thingOf(gone))) &&
-      !isDayOver(gone.expires, now) &&
-      !policy.exceptions.some(
-        (kept) =>
-          kept.rule === rule &&
-          canonicalThing(rule, thingOf(kept)) === canonicalThing(rule, thingOf(gone)) &&
-          kept.file === gone.file &&
-          (kept.gate === undefined || kept.gate === gone.gate) &&
-          !isDayOver(kept.expires, now),
-      ),
-  );
+  const holds = (each: Exception): boolean =>
+    each.rule === rule && places.has(canonicalThing(rule, thingOf(each))) && !isDayOver(each.expires, now);
+  const kept = listExceptions(facts, statement).filter(holds);
+  return listExceptions({ policy: older, signedExceptions: olderExceptions }, statement)
+    .filter(holds)
+    .filter(({ gate }) => gate === undefined || own === undefined || own.before.includes(gate))
+    .some((gone) => !kept.some((each) => each.file === gone.file && [undefined, own?.now].includes(each.gate)));
 }
 
 export function withoutExcepted(violations: readonly (Violation & Pick<JudgedAgain, "asks">)[]): JudgedAgain[] {

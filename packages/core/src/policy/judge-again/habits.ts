@@ -49,7 +49,7 @@ export function judgeHabitsAgain(seen: HabitsSeen, facts: AgainFacts): JudgedAga
       const problem = `\`images\` asks for ${nameOf(wanted)}, which only its files tell`;
       if (!before.has(asks)) return [{ rule, thing, problem, asks, isUnknown: true }];
       const lost = `${problem}, and an exception of ${rule} that it may have needed is gone`;
-      return hasLostException(rule, facts, seen.statement)
+      return hasLostException({ rule }, facts, seen.statement)
         ? [{ rule, thing, problem: lost, asks, isUnknown: true }]
         : [];
     }

@@ -5,7 +5,7 @@ import { listUnknown } from "../custom-rules/askable.ts";
 import type { FactValues } from "../custom-rules/facts.ts";
 import { judgeRules } from "../custom-rules/judge-rules.ts";
 import type { CustomRule } from "../custom-rules/section.ts";
-import { type AgainFacts, type JudgedAgain, listExceptions, withoutExcepted } from "./facts.ts";
+import { type AgainFacts, hasLostException, type JudgedAgain, listExceptions, withoutExcepted } from "./facts.ts";
 
 interface Asked {
   stage: "base" | "scan";
@@ -25,7 +25,7 @@ const tellAsked = ({ stage, when = "", expression }: CustomRule): string => JSON
 
 /**
  * The policy's own rules of a stage, of what is signed. One that asks for what no evidence has is unknown; but for one
- * that the older policy has as well, of which the signed verdict has told.
+ * that the older policy has as well, with the same exceptions, of which the signed verdict has told.
  */
 export function judgeRulesAgain(
   { stage, statement, image, repository, values, isKnown }: Asked,
@@ -33,7 +33,7 @@ export function judgeRulesAgain(
 ): JudgedAgain[] {
   const rules = facts.policy.rules.filter((rule) => rule.stage === stage);
   if (rules.length === 0) return [];
-  const before = new Set(facts.older?.rules.map(tellAsked));
+  const before = Map.groupBy(facts.older?.rules ?? [], tellAsked);
   const lacking = new Map(rules.map((rule) => [rule, listUnknown(rule, isKnown)]));
   const known = rules.filter((rule) => lacking.get(rule)?.length === 0);
   const asks = new Map(rules.map((rule) => [rule.name, tellAsked(rule)]));
@@ -46,8 +46,13 @@ export function judgeRulesAgain(
   });
   const unknown = rules.flatMap((rule): JudgedAgain[] => {
     const lacks = lacking.get(rule) ?? [];
-    if (lacks.length === 0 || before.has(tellAsked(rule))) return [];
-    const problem = `rule '${rule.name}' asks for \`${lacks.join("`, `")}\`, which nothing signed tells of it`;
+    if (lacks.length === 0) return [];
+    const told = before.get(tellAsked(rule))?.map(({ name }) => name);
+    const own = { before: told ?? [], now: rule.name };
+    const isLost = told !== undefined && hasLostException({ rule: ruleOf[stage], own }, facts, statement);
+    if (told !== undefined && !isLost) return [];
+    const lost = isLost ? `, and an exception of ${ruleOf[stage]} that it may have needed is gone` : "";
+    const problem = `rule '${rule.name}' asks for \`${lacks.join("`, `")}\`, which nothing signed tells of it${lost}`;
     return [{ rule: ruleOf[stage], thing: image, problem, asks: tellAsked(rule), isUnknown: true }];
   });
   return [...broken, ...unknown];

@@ -52,7 +52,8 @@ export async function fetchPointer(
   const bytes = await readBundle(client, repository, manifest.manifest, invalid);
   try {
     const opened = openBundle(bytes);
-    if (!keys.some((key) => verifyBundle(opened, key))) throw invalid("it is not signed by the platform's signer");
+    const holding = await Promise.all(keys.map((key) => verifyBundle(opened, key)));
+    if (!holding.includes(true)) throw invalid("it is not signed by the platform's signer");
     const pointer = readPointerStatement(parseStatement(opened.payload), repository);
     if ("problem" in pointer) throw invalid(pointer.problem);
     return { manifest, pointer };

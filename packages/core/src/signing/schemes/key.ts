@@ -1,4 +1,4 @@
-import { createPublicKey } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
@@ -65,6 +65,12 @@ function describeKey(publicKey: string): string {
   }
 }
 
+/** The names of those keys with which a bundle's signature holds. */
+async function listHolding(opened: OpenedBundle, keys: readonly { name: string; key: KeyObject }[]): Promise<string[]> {
+  const holding = await Promise.all(keys.map((each) => verifyBundle(opened, each.key)));
+  return keys.flatMap(({ name }, at) => (holding[at] === true ? [name] : []));
+}
+
 /** Bundles of which it is remembered who signed them. */
 const maxRemembered = 10_000;
 
@@ -76,23 +82,31 @@ function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
    * Who signed a bundle, by the bundle's digest: the same bytes lie at the source and at the destination, and with each
    * child that they are about.
    */
-  const known = new Map<Digest, string[]>();
+  const known = new Map<Digest, Promise<string[]>>();
   /**
    * The key that a bundle names is tried first, and where it holds, no other: a policy has no key twice. What it names
    * is only where to begin.
    */
-  const findSigners = (opened: OpenedBundle, digest: Digest): string[] => {
-    const remembered = known.get(digest);
-    if (remembered !== undefined) return remembered;
+  const findSigners = async (opened: OpenedBundle): Promise<string[]> => {
     const { content } = opened.bundle.verificationMaterial;
     const hint = content.$case === "publicKey" ? content.publicKey.hint : undefined;
-    const hinted = keys.filter((each) => each.hint === hint && verifyBundle(opened, each.key));
-    const found =
-      hinted.length > 0 ? hinted : keys.filter((each) => each.hint !== hint && verifyBundle(opened, each.key));
-    const names = found.map(({ name }) => name);
+    const hinted = await listHolding(
+      opened,
+      keys.filter((each) => each.hint === hint),
+    );
+    if (hinted.length > 0) return hinted;
+    return listHolding(
+      opened,
+      keys.filter((each) => each.hint !== hint),
+    );
+  };
+  const rememberSigners = (opened: OpenedBundle, digest: Digest): Promise<string[]> => {
+    const remembered = known.get(digest);
+    if (remembered !== undefined) return remembered;
+    const found = findSigners(opened);
     if (known.size >= maxRemembered) known.clear();
-    known.set(digest, names);
-    return names;
+    known.set(digest, found);
+    return found;
   };
   return {
     async verify({ manifest }, read) {
@@ -102,7 +116,7 @@ function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
       const bytes = await read(bundle);
       try {
         const opened = openBundle(bytes);
-        return [{ payload: opened.payload, signers: findSigners(opened, bundle.digest), bundle }];
+        return [{ payload: opened.payload, signers: await rememberSigners(opened, bundle.digest), bundle }];
       } catch (error) {
         if (error instanceof UserError) return { reason: error.message };
         throw error;

@@ -32,6 +32,11 @@ test("what is of long ago, does not run and is no target may go", () => {
   expect(describePrune(plan([old(), next]))).toMatchObject({ mayGo: [{ tags: ["old"] }], kept: [{ tags: ["next"] }] });
 });
 
+test("what a rollback may go to stays, and nothing for one where nobody wants to go back", () => {
+  expect(mayGo([old(), image("next", 3)], { rollbacks: 5 })).toEqual([]);
+  expect(mayGo([old(), image("next", 3)], { rollbacks: 0, evidenceYears: 0 })).toEqual(["old", "next"]);
+});
+
 describe("it stays", () => {
   const child = digestOf("a child");
   test.each<[what: string, own: PrunableImage, more: Partial<PruneFacts>]>([

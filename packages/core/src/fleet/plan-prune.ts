@@ -111,7 +111,7 @@ function listRollbackTargets(images: readonly PrunableImage[], most: number): Ma
   const targets = new Map<PrunableImage, string[]>();
   for (const own of Map.groupBy(entries, ({ place }) => place).values()) {
     const newest = own.toSorted((a, b) => b.at - a.at);
-    const oldest = newest[most - 1]?.at ?? Number.NEGATIVE_INFINITY;
+    const oldest = most === 0 ? Number.POSITIVE_INFINITY : (newest[most - 1]?.at ?? Number.NEGATIVE_INFINITY);
     // Two of the same time are both among them.
     for (const { image, environment, at } of newest) {
       if (at >= oldest)

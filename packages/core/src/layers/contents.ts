@@ -37,6 +37,9 @@ export interface LayerContents {
 /** All that is kept of the files of one image: databases of packages have some 10 MB. Bytes. */
 const maxKept = 256 * 1024 * 1024;
 
+/** Of one layer's files: beyond, a file keeps its first alone, which tells as well that it has some. */
+export const maxNotes = 5000;
+
 /** Which files' content is kept, of all layers of an image together. */
 export interface KeptContent {
   /** Counts what is about to be kept. @throws InfrastructureError `layers-too-large` */
@@ -79,6 +82,7 @@ export function createCollector(kept: KeptContent): { entries: LayerEntry[]; tak
   let room = 0;
   let current: LayerEntry | undefined;
   let watch: ContentWatch | undefined;
+  let noted = 0;
   const begin = (entry: TarEntry): void => {
     current = { ...entry, contentDigest: "" };
     entries.push(current);
@@ -102,7 +106,9 @@ export function createCollector(kept: KeptContent): { entries: LayerEntry[]; tak
     if (current === undefined) return;
     if (hash !== undefined) current.contentDigest = hash.digest("hex");
     if (chunks !== undefined) current.content = Buffer.concat(chunks);
-    const notes = watch?.end() ?? [];
+    const all = watch?.end() ?? [];
+    const notes = noted + all.length > maxNotes ? all.slice(0, 1) : all;
+    noted += notes.length;
     if (notes.length > 0) current.notes = notes;
   };
   return {

@@ -236,12 +236,19 @@ export function formatPath(path: string): string {
   return shown.startsWith("/") ? shown : `/${shown}`;
 }
 
-/** A byte string for people: as UTF-8 where it is, else byte by byte, without what a terminal obeys. */
+/**
+ * A byte string for people: as UTF-8 where it is, with `\xHH` for each byte of what a terminal obeys or nobody sees, and of
+ * what is no UTF-8, and `\\` for a backslash. No two byte strings show the same: an exception may be for one of them.
+ */
 export function formatName(name: string): string {
   const text = Buffer.from(name, "latin1").toString("utf8");
-  const shown = text.includes("\ufffd") ? name : text;
-  return shown.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (found) => `\\x${(found.codePointAt(0) ?? 0).toString(16).padStart(2, "0")}`,
+  if (text.includes("\ufffd")) return name.replaceAll(/\\|[^ -~]/g, escapeBytes);
+  return text.replaceAll(/[\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, (found) =>
+    escapeBytes(Buffer.from(found, "utf8").toString("latin1")),
   );
+}
+
+function escapeBytes(bytes: string): string {
+  if (bytes === "\\") return "\\\\";
+  return [...Buffer.from(bytes, "latin1")].map((each) => `\\x${each.toString(16).padStart(2, "0")}`).join("");
 }

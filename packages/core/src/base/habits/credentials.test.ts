@@ -100,6 +100,20 @@ describe("a file", () => {
     expect(JSON.stringify(found)).not.toContain(word(8));
   });
 
+  // Of OpenSSH's the first line is that of all keys of its kind, and of PGP's nothing but the header is looked for.
+  test.each([
+    ["OPENSSH PRIVATE KEY", `${word(70)}\n`],
+    ["PGP PRIVATE KEY BLOCK", "Comment: a key\n\n"],
+  ])("tells two keys of %s apart, though they begin as all do, and where one is there twice", (kind, start) => {
+    const key = (rest: string): string => `${begin(kind)}\n${start}${rest}\n-----END ${kind}-----\n`;
+    const [one, other] = [key(hex(70)), key(hex(69))];
+    const hashes = look(`${one}${other}a\n${one}b`).map(({ hash }) => hash);
+    expect(hashes).toEqual([expect.any(String), expect.not.stringMatching(hashes[0] ?? ""), hashes[0]]);
+    // What tells it comes with another piece.
+    const far = "x\n".repeat((1024 * 1024 - 200) / 2);
+    expect(look(`${far}${one}${"y".repeat(2_000_000)}`).map(({ hash }) => hash)).toEqual([hashes[0]]);
+  });
+
   test("that is no text is not looked at", () => {
     expect(look(Buffer.concat([Buffer.from("\x7fELF\0"), Buffer.from(token)]))).toEqual([]);
     expect(look(`${" ".repeat(8192)}\0${token}`)).toHaveLength(1);

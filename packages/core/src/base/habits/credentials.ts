@@ -8,9 +8,14 @@ interface CredentialForm {
   begins: RegExp;
   /** Every quantifier has an end but where one character can be read in one way alone: a few steps for each byte. */
   form: RegExp;
+  /** How many characters of what follows tell it from another: all keys of a kind begin with the same ones. */
+  follows?: number;
   /** By a checksum, or by what its issuer gives as an example. */
   isReal?(text: string): boolean;
 }
+
+/** It begins a word: that may come after what JSON writes for the end of a line, or a URL for a sign. */
+const asWord = ({ source }: RegExp): RegExp => new RegExp(`(?:\\b|(?<=\\\\[nrt]|%[0-9A-Fa-f]{2}))${source}`, "g");
 
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -29,7 +34,6 @@ function hasChecksum(text: string): boolean {
 /**
  * Forms of which each is a credential wherever it stands, by their issuers' documentation. Google's `AIza…` is none: a
  * browser is meant to have it. An identifier without its secret is none either.
- * A word may begin after what JSON writes for the end of a line, or a URL for a sign.
  */
 const forms: readonly CredentialForm[] = [
   {
@@ -37,11 +41,13 @@ const forms: readonly CredentialForm[] = [
     begins: /-----BEGIN /,
     // In front of its lines may be what a YAML file, a comment or another program's text has there.
     form: /-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH) )?PRIVATE KEY-----(?:\\[rn]|[\s\\"'+,;#*|>]){1,80}[A-Za-z0-9+/]{32,}/g,
+    follows: 512,
   },
   {
     what: "a private key of PGP",
     begins: /-----BEGIN /,
     form: /-----BEGIN PGP PRIVATE KEY BLOCK-----/g,
+    follows: 512,
   },
   {
     what: "a private key to sign with (JWK)",
@@ -56,7 +62,9 @@ const forms: readonly CredentialForm[] = [
     what: "an access key of AWS with its secret",
     begins: /A[KS]IA/,
     // Up to the next identifier, so that an example's takes no other's secret, and each character is read once.
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))A[KS]IA(?![A-Z2-7]{0,9}EXAMPLE)[A-Z2-7]{16}\b(?:(?!A[KS]IA)[\s\S]){1,160}?(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/g,
+    form: asWord(
+      /A[KS]IA(?![A-Z2-7]{0,9}EXAMPLE)[A-Z2-7]{16}\b(?:(?!A[KS]IA)[\s\S]){1,160}?(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])/,
+    ),
     isReal: (text) => !text.slice(-40).includes("EXAMPLE"),
   },
   {
@@ -68,23 +76,23 @@ const forms: readonly CredentialForm[] = [
   {
     what: "a token of GitHub",
     begins: /gh[pousr]_/,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))gh[pousr]_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g,
+    form: asWord(/gh[pousr]_[A-Za-z0-9]{36}(?![A-Za-z0-9])/),
     isReal: hasChecksum,
   },
   {
     what: "a token of GitHub (fine-grained)",
     begins: /github_pat_/,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?![A-Za-z0-9])/g,
+    form: asWord(/github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?![A-Za-z0-9])/),
   },
   {
     what: "a token of GitLab",
     begins: /gl(?:pat|dt|rt|ptt|cbt|soat)-/,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))gl(?:pat|dt|rt|ptt|cbt|soat)-[A-Za-z0-9_-]{20,}/g,
+    form: asWord(/gl(?:pat|dt|rt|ptt|cbt|soat)-[A-Za-z0-9_-]{20,}/),
   },
   {
     what: "a token of Slack",
     begins: /xox[abeoprs]-/,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))xox[abeoprs]-(?:\d-)?\d{9,14}-[A-Za-z0-9-]{20,}/g,
+    form: asWord(/xox[abeoprs]-(?:\d-)?\d{9,14}-[A-Za-z0-9-]{20,}/),
   },
   {
     what: "a webhook of Slack",
@@ -94,39 +102,39 @@ const forms: readonly CredentialForm[] = [
   {
     what: "a token of npm",
     begins: /npm_/,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g,
+    form: asWord(/npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])/),
     isReal: hasChecksum,
   },
   {
     // A macaroon for pypi.org or test.pypi.org.
     what: "a token of PyPI",
     begins: /pypi-Ag/,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))pypi-Ag(?:EIcHlwaS5vcmc|ENdGVzdC5weXBpLm9yZw)[A-Za-z0-9_-]{50,}/g,
+    form: asWord(/pypi-Ag(?:EIcHlwaS5vcmc|ENdGVzdC5weXBpLm9yZw)[A-Za-z0-9_-]{50,}/),
   },
   {
     what: "a client secret of Google",
     begins: /GOCSPX-/,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))GOCSPX-[A-Za-z0-9_-]{28}(?![A-Za-z0-9_-])/g,
+    form: asWord(/GOCSPX-[A-Za-z0-9_-]{28}(?![A-Za-z0-9_-])/),
   },
   {
     what: "a secret key of Stripe",
     begins: /[rs]k_live_/,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))[rs]k_live_[A-Za-z0-9]{24,}/g,
+    form: asWord(/[rs]k_live_[A-Za-z0-9]{24,}/),
   },
   {
     what: "a key of SendGrid",
     begins: /SG\./,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g,
+    form: asWord(/SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/),
   },
   {
     what: "a token of Docker Hub",
     begins: /dckr_pat_/,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))dckr_pat_[A-Za-z0-9_-]{27}(?![A-Za-z0-9_-])/g,
+    form: asWord(/dckr_pat_[A-Za-z0-9_-]{27}(?![A-Za-z0-9_-])/),
   },
   {
     what: "a token of Vault",
     begins: /hvs\./,
-    form: /(?:\b|(?<=\\[nrt]|%[0-9A-Fa-f]{2}))hvs\.[A-Za-z0-9_-]{90,}/g,
+    form: asWord(/hvs\.[A-Za-z0-9_-]{90,}/),
   },
 ];
 
@@ -159,7 +167,7 @@ export function watchForCredentials(): ContentWatch {
   let lines = 0;
   const look = (isEnd: boolean): void => {
     if (!anyBegins.test(text)) return;
-    for (const { what, begins, form, isReal } of forms) {
+    for (const { what, begins, form, follows = 0, isReal } of forms) {
       if (!begins.test(text)) continue;
       const place = { at: 0, line: lines + 1 };
       for (const { 0: found, index } of text.matchAll(form)) {
@@ -167,9 +175,11 @@ export function watchForCredentials(): ContentWatch {
         // One is enough to refuse the file, and an exception is for all that it has.
         if (notes.size >= maxNotes || (notes.size > 0 && tried > maxTried)) return;
         // What ends with the piece may go on in the next one, which begins with it.
-        if (!isEnd && index + found.length === text.length && index >= text.length - overlap) continue;
+        const end = index + found.length;
+        if (!isEnd && end + follows >= text.length && index >= text.length - overlap) continue;
         if (isReal?.(found) === false || isFilling(found)) continue;
-        const hash = createHash("sha256").update(found, "latin1").digest("hex").slice(0, 8);
+        const [rest = ""] = text.slice(end, end + follows).split("-----END", 1);
+        const hash = createHash("sha256").update(`${found}${rest}`, "latin1").digest("hex").slice(0, 8);
         // From the one before it on: a line may have thousands.
         place.line += countLines(text, index, place.at);
         place.at = index;

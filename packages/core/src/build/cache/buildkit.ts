@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { settleAll } from "@goldenpath/foundation/concurrency";
 import { parseJson, stringifyJson } from "@goldenpath/foundation/text/json";
 import { type Digest, digestAlgorithm, digestHex, digestOf } from "@goldenpath/registry-client/oci/digest";
 import {
@@ -113,7 +114,8 @@ async function openRegistry(found: FoundCache, { parent, fileOf }: CachePlaces):
   const own = await createDirectoryStore(await mkdtemp(join(parent, "cache-")));
   const known = new Map<Digest, Descriptor>();
   const state = createRepositoryState();
-  const before = await place(found, { own, known, state });
+  // A step may listen to all that goes over the room's network, with a right that BuildKit gives it.
+  const [before, tls] = await settleAll(place(found, { own, known, state }), makeCertificate(parent, host));
   let failure: unknown;
   async function* readFound(blob: Descriptor, start: number, end: number): AsyncGenerator<Uint8Array> {
     try {
@@ -141,8 +143,6 @@ async function openRegistry(found: FoundCache, { parent, fileOf }: CachePlaces):
   };
   const login = { username: "buildkit", password: randomBytes(24).toString("hex") };
   const auth = { kind: "basic", users: { [login.username]: login.password } } as const;
-  // A step may listen to all that goes over the room's network, with a right that BuildKit gives it.
-  const tls = await makeCertificate(parent, host);
   const server = await startRegistry({ store, auth, record: false, tls });
   const port = Number(new URL(server.url).port);
   return {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, copyFile, mkdir, rename, writeFile } from "node:fs/promises";
+import { chmod, copyFile, lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describeError, InfrastructureError, UserError } from "@goldenpath/foundation/errors";
@@ -185,11 +185,23 @@ async function runRoom(run: RoomRun, opened: Opened): Promise<RoomResult> {
   } finally {
     await egress.close();
     // What a run writes is its own: another one in the same workspace finds nothing of it.
-    const own = [...files, "secrets", "mapped", "node", "authorities.pem", argumentsFile].map((name) =>
-      join(workspace.control, name),
-    );
-    await workspace.remove(...own, ...(ended?.exitCode === 0 || opened.isTold ? [] : [folders.result]));
+    const own = [...files, "mapped", "node", "authorities.pem", argumentsFile];
+    await Promise.all(own.map((name) => rm(join(workspace.control, name), { force: true })));
+    // Whoever was in the room could write to these, and they are there where it did not end by itself.
+    const left = [
+      join(workspace.control, "secrets"),
+      ...(ended?.exitCode === 0 || opened.isTold ? [] : [folders.result]),
+    ];
+    const there = await Promise.all(left.map((path) => isThere(path)));
+    if (there.includes(true)) await workspace.remove(...left);
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** In the control folder: an argument a line, in which a backslash is two, and the end of a line is a backslash and an n. */

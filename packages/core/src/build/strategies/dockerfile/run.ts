@@ -58,12 +58,15 @@ async function runDockerfile(job: Job, tools: Promise<FoundTool[]>): Promise<Bui
     const copying = copyApplication(job, text, workspace);
     const resolving = resolveImages(job, text);
     const ready = prepareRoom({ workspace, context }, tools.then(listPrograms));
+    const run: Run = { job, text, workspace, copying, resolving, fileOf: () => undefined };
+    // Beside what tells whether there is anything to build: most often there is, and it takes as long to be ready.
+    const starting = startBuilder(run, ready);
     // Whoever waits for them is told.
-    for (const each of [copying, resolving, ready]) each.catch(() => undefined);
+    for (const each of [copying, resolving, ready, starting]) each.catch(() => undefined);
     try {
-      const run: Run = { job, text, workspace, copying, resolving, fileOf: () => undefined };
-      return (await repeatBuild(run)) ?? (await buildAnew(run, ready, tools));
+      return (await repeatBuild(run)) ?? (await buildAnew(run, { ready, starting, tools }));
     } finally {
+      await (await starting.catch(() => undefined))?.stop();
       // Whatever is done beside it: nothing is on its way into the folder any more when that is removed.
       await Promise.allSettled([copying, resolving, ready]);
     }
@@ -89,7 +92,8 @@ async function repeatBuild(run: Run): Promise<Built | undefined> {
   const resolved = await run.resolving;
   if (before.images !== digestImages(resolved)) return undefined;
   const digest = await repeatImage(job, before, resolved);
-  if (digest === undefined) return undefined;
+  // What was found may have turned out to be no cache meanwhile.
+  if (digest === undefined || cache.found?.image !== before) return undefined;
   await cache.keepFound();
   const { images, remarks } = resolved;
   const notes = [
@@ -100,10 +104,11 @@ async function repeatBuild(run: Run): Promise<Built | undefined> {
   return { digest, tools: [], notes: [...notes, ...remarks] };
 }
 
-async function buildAnew(run: Run, ready: Promise<RoomSite>, tools: Promise<FoundTool[]>): Promise<Built> {
+async function buildAnew(
+  run: Run,
+  { ready, starting, tools }: { ready: Promise<RoomSite>; starting: Promise<Builder>; tools: Promise<FoundTool[]> },
+): Promise<Built> {
   const { job, workspace, copying } = run;
-  const starting = startBuilder(run, ready);
-  starting.catch(() => undefined);
   let builder: Builder | undefined;
   try {
     const prepared = await fetchImages(job, await run.resolving, workspace);
@@ -120,7 +125,8 @@ async function buildAnew(run: Run, ready: Promise<RoomSite>, tools: Promise<Foun
     const digest = await keepBeside(run, { prepared, given, builder, pushing });
     return { digest, tools: (await tools).map(describeTool), notes: describe(job, prepared, ended.result) };
   } finally {
-    await (builder ?? (await starting.catch(() => undefined)))?.stop();
+    // Another one than was started first, where it had to be built once more.
+    await builder?.stop();
   }
 }
 
@@ -215,7 +221,7 @@ interface Builder {
   gather(): Promise<CacheParts | undefined>;
   /** @throws what `explainFailure` makes of an exit code, and as `buildInRoom` */
   build(prepared: Prepared): Promise<RoomResult>;
-  /** Ends it, whatever it does. */
+  /** Ends it, whatever it does, once. */
   stop(): Promise<void>;
 }
 
@@ -331,6 +337,7 @@ async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder
   // It is looked at when there is something to build.
   ended.catch(() => undefined);
   let isDone = false;
+  let stopped: Promise<void> | undefined;
   return {
     caching,
     layout: folders.result,
@@ -353,11 +360,11 @@ async function startBuilder(run: Run, ready: Promise<RoomSite>): Promise<Builder
       if (result.exitCode === 0) return result;
       throw explainFailure({ exitCode: result.exitCode, lines: output.lines, file: text.file });
     },
-    async stop() {
+    stop() {
       // What is done is only still removed.
       if (!isDone) stopping.abort();
-      await ended.catch(() => undefined);
-      await caching?.close();
+      stopped ??= ended.catch(() => undefined).then(() => caching?.close());
+      return stopped;
     },
   };
 }

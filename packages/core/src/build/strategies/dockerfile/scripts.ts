@@ -1,3 +1,5 @@
+import { renderUnsynced } from "../../sandbox/unsynced.ts";
+
 /** In the folder with all that is written: what a builder leaves for later builds. */
 export const keptFolder = "kept";
 
@@ -81,13 +83,13 @@ export BUILDKIT_HOST="unix://$work/run/buildkit.sock"
 # For what ADD fetches; registries BuildKit has no business with.
 export HTTPS_PROXY="http://127.0.0.1:$port" HTTP_PROXY="http://127.0.0.1:$port" NO_PROXY=localhost,127.0.0.1,::1
 [ ! -e "$control/authorities.pem" ] || export SSL_CERT_FILE="$control/authorities.pem"
-trap 'exit 143' TERM
+${renderUnsynced()}trap 'exit 143' TERM
 exec 3<&0
 # The builder starts beside it, and waits for it (awaitRelay) before anything needs the network.
 : >"$work/run/relay"
 "$control/node" "$control/relay.mjs" "$socket" "$port" </dev/null 3<&- 4>"$work/run/relay" &
 export RELAY=$!
-/bin/sh "$control/build.sh" "$control" "$work" "$@" </dev/null 3<&- &
+unsynced /bin/sh "$control/build.sh" "$control" "$work" "$@" </dev/null 3<&- &
 child=$!
 # This shell, which is the first process only where it has the namespace for itself: where the room is nested that is the
 # one which started it, and the kernel gives a first process no signal that it does not ask for.

@@ -75,15 +75,18 @@ export interface ByBuilder extends ByBuildx {
   host: string;
   app: string;
   before(): Promise<void>;
+  /** BuildKit's image is pulled each time. */
+  isNew: boolean;
 }
 
 /**
  * With a builder in a container of its own, which a cache in a registry asks for; on a machine that has BuildKit's
- * image already.
+ * image already, or that is new and has to pull it (here it has no more in it than BuildKit needs: the published one is
+ * three times as large).
  */
 export async function byBuilder(
   client: RegistryClient,
-  { programs, host, app, before, ...by }: ByBuilder,
+  { programs, host, app, before, isNew, ...by }: ByBuilder,
 ): Promise<BuildContender> {
   const env = await installBuildx(by);
   const image = await pushBuildKit(client, host, programs);
@@ -105,6 +108,7 @@ export async function byBuilder(
       await before();
       // There is none before the first run.
       await runProcess("docker", ["buildx", "rm", "--force", builder], { env, timeoutMs: 120_000 });
+      if (isNew) await runProcess("docker", ["image", "rm", "--force", image], { env, timeoutMs: 120_000 });
     },
   };
 }

@@ -1,7 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
+import { toolPlatform } from "@goldenpath/core/tools/lock";
+import { publishTools } from "@goldenpath/core/tools/publish";
 import { runChecked } from "@goldenpath/foundation/exec/run";
+import { silentPorts } from "@goldenpath/foundation/ports";
+import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { startRegistry } from "@goldenpath/registry-server/server";
 import { pushTinyImage } from "@goldenpath/testing/tiny-image";
 import { cachingBuildpack } from "../support/caching-buildpack.ts";
@@ -28,6 +33,9 @@ export const prepareDockerfileAgain = (directory: string, find: FindProgram) =>
   prepareDockerfileLine(directory, find, "nothing");
 export const prepareDockerfileChanged = (directory: string, find: FindProgram) =>
   prepareDockerfileLine(directory, find, "a source file");
+/** As a hosted runner is, on which a builder's image is pulled in each job, and so are programs of ours. */
+export const prepareDockerfileNew = (directory: string, find: FindProgram) =>
+  prepareDockerfileLine(directory, find, "a source file", true);
 
 const sentence = (how: string, change: Change): string =>
   `${how} once more, ${change} changed, with the registry's cache and no other`;
@@ -111,7 +119,12 @@ FROM ${base}
 COPY --from=build /deps/installed /deps/app.txt /srv/
 `;
 
-async function prepareDockerfileLine(directory: string, find: FindProgram, change: Change): Promise<BuildStand> {
+async function prepareDockerfileLine(
+  directory: string,
+  find: FindProgram,
+  change: Change,
+  isNew = false,
+): Promise<BuildStand> {
   const programs = { buildkitd: await find("buildkitd"), buildctl: await find("buildctl") };
   const buildx = await find("buildx");
   const world = await openPathWorld({ tools: {}, layers: await makeBaseLayers() });
@@ -132,12 +145,21 @@ async function prepareDockerfileLine(directory: string, find: FindProgram, chang
       builders: `    - { kind: dockerfile, name: files, images: ["${host}/tools/compiler"] }\n`,
     });
     await allowCaches(file);
-    const path = [...Object.values(programs).map((each) => dirname(each)), process.env["PATH"], "/usr/sbin", "/sbin"];
+    const machine = [process.env["PATH"], "/usr/sbin", "/sbin"];
+    const path = isNew ? machine : [...Object.values(programs).map((each) => dirname(each)), ...machine];
     const env = { PATH: path.join(delimiter), HOME: directory };
+    const fetched = isNew ? await publishPrograms(world.client, host, directory) : undefined;
     const ours: BuildContender = {
       ...{ name: "build", ours: true, compared: true },
-      ...ourBuild(app, { policy: file, tags: `${host}/quarantine/ours:1`, strategy: "dockerfile" }, env),
-      before: () => changeSource(app, change),
+      ...ourBuild(
+        app,
+        { policy: file, tags: `${host}/quarantine/ours:1`, strategy: "dockerfile" },
+        { ...env, ...fetched },
+      ),
+      before: async () => {
+        await changeSource(app, change);
+        await rm(fetched?.GOLDENPATH_TOOL_CACHE ?? join(directory, "no-cache"), { recursive: true, force: true });
+      },
     };
     docker = await startDockerd(
       { dockerd: await find("dockerd"), docker: await find("docker") },
@@ -145,10 +167,10 @@ async function prepareDockerfileLine(directory: string, find: FindProgram, chang
     );
     const before = (): Promise<void> => changeSource(app, change);
     return {
-      what: sentence("a Dockerfile with a step that installs 20 MB", change),
+      what: `${sentence("a Dockerfile with a step that installs 20 MB", change)}${isNew ? ", BuildKit itself still to be fetched" : ""}`,
       contenders: [
-        await byBuilder(world.client, { docker, buildx, programs, host, app, directory, before }),
-        await byBuildctl({ programs, host, app, directory, change, env }),
+        await byBuilder(world.client, { docker, buildx, programs, host, app, directory, before, isNew }),
+        ...(isNew ? [] : [await byBuildctl({ programs, host, app, directory, change, env })]),
         ours,
       ],
       registry: world.server,
@@ -158,6 +180,26 @@ async function prepareDockerfileLine(directory: string, find: FindProgram, chang
     await close();
     throw error;
   }
+}
+
+/** BuildKit for us, in the same registry as its image: what a build finds it by. */
+async function publishPrograms(
+  client: RegistryClient,
+  host: string,
+  directory: string,
+): Promise<{ GOLDENPATH_TOOL_MIRROR: string; GOLDENPATH_TOOL_CACHE: string }> {
+  const { reference } = await publishTools(
+    client,
+    { registry: host, name: "tools/programs" },
+    {
+      ...{ ports: silentPorts(), env: process.env },
+      ...{ names: ["buildkitd", "buildctl"], platforms: [toolPlatform()] },
+    },
+  );
+  return {
+    GOLDENPATH_TOOL_MIRROR: `oci://${formatReference(reference)}`,
+    GOLDENPATH_TOOL_CACHE: join(directory, "tools"),
+  };
 }
 
 interface ByHand {

@@ -6,6 +6,7 @@ import type { RegistryServer } from "@goldenpath/registry-server/server";
 import {
   prepareDockerfileAgain,
   prepareDockerfileChanged,
+  prepareDockerfileNew,
   preparePackAgain,
   preparePackChanged,
 } from "./build-caches.ts";
@@ -27,6 +28,7 @@ const stands = {
   "pack-changed": preparePackChanged,
   "dockerfile-again": prepareDockerfileAgain,
   "dockerfile-changed": prepareDockerfileChanged,
+  "dockerfile-new": prepareDockerfileNew,
 } as const satisfies Readonly<Record<string, (directory: string, find: FindProgram) => Promise<BuildStand>>>;
 type LineId = keyof typeof stands;
 export const buildLines = Object.keys(stands) as LineId[];

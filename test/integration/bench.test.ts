@@ -102,7 +102,7 @@ describe("what it is called with", () => {
     [["promote", "--line", "two"], /option --line is 'two'; bench promote has: one, /],
     [
       ["build", "--line", "kaniko"],
-      /option --line is 'kaniko'; bench build has: pack, spring-boot, jib, dockerfile, pack-again, pack-changed, dockerfile-again, dockerfile-changed$/,
+      /option --line is 'kaniko'; bench build has: pack, spring-boot, jib, dockerfile, pack-again, pack-changed, dockerfile-again, dockerfile-changed, dockerfile-new$/,
     ],
     [["promote", "--fast"], /--fast/],
   ])("%j is refused, and what there is is said", (args, message) => {

@@ -36,8 +36,9 @@ test("the benchmark of builds measures everybody on every line, and each builds"
     ["dockerfile", ["docker buildx build", "buildctl build", "buildkitd and buildctl", "build"]],
     ["pack-again", ["pack build --cache", "build --engine lifecycle"]],
     ["pack-changed", ["pack build --cache", "build --engine lifecycle"]],
-    ["dockerfile-again", ["buildkitd and buildctl", "build"]],
-    ["dockerfile-changed", ["buildkitd and buildctl", "build"]],
+    ["dockerfile-again", ["docker buildx build", "buildkitd and buildctl", "build"]],
+    ["dockerfile-changed", ["docker buildx build", "buildkitd and buildctl", "build"]],
+    ["dockerfile-new", ["docker buildx build", "build"]],
   ];
   // Each beside the registry, and with that further away.
   expect(report.lines.map(({ id, rows }) => [id, rows.map(({ name }) => name)])).toEqual(

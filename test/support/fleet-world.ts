@@ -21,7 +21,7 @@ import { type RegistryServer, startRegistry } from "@goldenpath/registry-server/
 import { attachEvidence, describeTarget, type TestImage } from "@goldenpath/testing/chain";
 import { type KeyName, makeKeys, type TestKeys } from "@goldenpath/testing/chain-keys";
 import { renderSigners } from "@goldenpath/testing/signers";
-import { pushTinyImage, type TinyLayer, tinyLayer } from "@goldenpath/testing/tiny-image";
+import { packLayer, pushTinyImage, type TinyLayer, tinyLayer } from "@goldenpath/testing/tiny-image";
 import { debianRelease, dpkgStanza, libcVersions } from "./scan-world.ts";
 
 // Images as the promote stage leaves them in vetted repositories, by the hundred: each on one of two bases, with the
@@ -221,6 +221,8 @@ async function addApplication(world: World, sign: Sign, application: FleetApplic
   const own = { "app/index.js": name, "app/package.json": JSON.stringify(application) };
   const layer = await tinyLayer({ ...own, ...Object.fromEntries(installed) });
   const [first, ...others] = tags;
+  // As builders do: what the base has is not sent once more.
+  await client.mountBlob(repository, packLayer(base.layer).digest, { ...repository, name: "bases/golden" });
   const pushed = await pushTinyImage(
     client,
     repository,

@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import { oncePer } from "@goldenpath/foundation/once-per";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
@@ -25,6 +26,12 @@ export async function tinyLayer(files: Readonly<Record<string, string>>): Promis
   return { tar, diffId: digestOf(tar) };
 }
 
+/** A layer's blob: one that many images have is compressed once. */
+export const packLayer = oncePer(({ tar }: TinyLayer): { bytes: Uint8Array; digest: Digest } => {
+  const bytes = gzipSync(tar);
+  return { bytes, digest: digestOf(bytes) };
+});
+
 export interface TinyImageOptions {
   architecture?: string;
   /** Docker's media types instead of OCI's. */
@@ -47,8 +54,8 @@ export async function pushTinyImage(
   layers: readonly TinyLayer[],
   { architecture = "amd64", docker = false, tag, config: own = {} }: TinyImageOptions = {},
 ): Promise<Descriptor> {
-  const push = async (mediaType: string, bytes: Uint8Array): Promise<Descriptor> => {
-    const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+  const push = async (mediaType: string, bytes: Uint8Array, digest = digestOf(bytes)): Promise<Descriptor> => {
+    const descriptor = { mediaType, digest, size: bytes.byteLength };
     await client.pushBlob(repository, descriptor, () => bytes);
     return descriptor;
   };
@@ -64,7 +71,7 @@ export async function pushTinyImage(
     schemaVersion: 2,
     mediaType,
     config: await push(docker ? mediaTypes.dockerConfig : mediaTypes.ociConfig, encode(config)),
-    layers: await Promise.all(layers.map(({ tar }) => push(layerType, gzipSync(tar)))),
+    layers: await Promise.all(layers.map(packLayer).map((packed) => push(layerType, packed.bytes, packed.digest))),
   });
   const digest = await client.pushManifest(repository, manifest, mediaType, tag);
   pushedLayers.set(

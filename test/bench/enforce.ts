@@ -5,19 +5,19 @@ import { silentPorts } from "@goldenpath/foundation/ports";
 import { createRegistryClient } from "@goldenpath/registry-client/create";
 import { startRegistry } from "@goldenpath/registry-server/server";
 import { pushTinyImage, tinyLayer } from "@goldenpath/testing/tiny-image";
+import { type CommandLine, stageCommandLine } from "./command-line.ts";
 import { measureProcess, type ProcessMeasure } from "./process.ts";
 import { type CountingProxy, startCountingProxy } from "./proxy.ts";
 import { type BenchLine, type BenchRow, buildRow, judgeAim, judgeMemory, judgeTime, withRatios } from "./shape.ts";
 
 export const enforceLines = ["standing"] as const;
 
-const root = join(import.meta.dirname, "..", "..");
 /** How many programs of the peer run at once. */
 const processes = 8;
 /** Of the least: for each image its manifest and its config. */
 const perImage = 2;
 
-interface EnforceBench {
+interface EnforceBench extends CommandLine {
   rounds: number;
   images: number;
   bases: number;
@@ -40,17 +40,17 @@ export async function benchEnforce(bench: EnforceBench): Promise<BenchLine[]> {
     const timed = await writeAsked(join(directory, "timed"), server.host, pushed);
     await mkdir(join(directory, "home"));
     const env = { PATH: process.env["PATH"], HOME: join(directory, "home") };
-    const cli = ["--conditions=goldenpath-source", join(root, "packages", "cli", "bin", "goldenpath.mjs")];
+    const cli = stageCommandLine(bench, directory);
     // The peer's programs are told one name at a time, as a script would tell them.
     const byHand = `tr '\\n' '\\0' < "$2" | xargs -0 -P ${processes} -I{} sh -c '"$0" manifest "$1" >/dev/null && "$0" config "$1" >/dev/null' "$1" {}`;
     const ofBases = ({ images, policy }: Asked) => [
-      ...[process.execPath, ...cli, "base", "of", ...images],
+      ...[...cli, "base", "of", ...images],
       ...["--policy", policy, "--json"],
     ];
     const ofCrane = ({ list }: Asked) => ["/bin/sh", "-c", byHand, "sh", bench.crane, list];
     const rows = [
       await measure(bench, proxy, directory, {
-        ...{ name: "base of", ours: true, compared: true, note: "from its sources, with the answer", env },
+        ...{ name: "base of", ours: true, compared: true, note: "by the npm package, with the answer", env },
         ...{ counted: ofBases(counted), argv: ofBases(timed) },
       }),
       await measure(bench, proxy, directory, {

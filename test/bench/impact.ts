@@ -8,7 +8,7 @@ import { startRegistry } from "@goldenpath/registry-server/server";
 import { attachEvidence, pushImage, tellFound } from "@goldenpath/testing/chain";
 import { makeKeys } from "@goldenpath/testing/chain-keys";
 import { writeChainPolicy } from "@goldenpath/testing/chain-policy";
-import { root } from "../../scripts/steps.ts";
+import { type CommandLine, stageCommandLine } from "./command-line.ts";
 import { measureProcess, type ProcessMeasure } from "./process.ts";
 import { type BenchLine, judgeAim, spreadOf } from "./shape.ts";
 
@@ -26,11 +26,9 @@ const rules = `rules:
 `;
 
 /** A changed policy judged against images with all of their evidence, each in vetted under a tag. */
-export async function benchPolicy(bench: {
-  rounds: number;
-  many: number;
-  say(message: string): void;
-}): Promise<BenchLine[]> {
+export async function benchPolicy(
+  bench: CommandLine & { rounds: number; many: number; say(message: string): void },
+): Promise<BenchLine[]> {
   const server = await startRegistry();
   const client = createRegistryClient({ ports: silentPorts(), env: {} });
   const directory = await mkdtemp(join(tmpdir(), "goldenpath-bench-"));
@@ -50,7 +48,7 @@ export async function benchPolicy(bench: {
     await writeFile(next, `${changed}${rules}`);
     const measures: ProcessMeasure[] = [];
     const argv = [
-      ...[process.execPath, "--conditions=goldenpath-source", join(root, "packages/cli/bin/goldenpath.mjs")],
+      ...stageCommandLine(bench, directory),
       ...["policy", "impact", next, "--policy", policy.file, "--environment", "production"],
       ...["--images", `${to}/shop`],
     ];
@@ -73,7 +71,7 @@ function describeLine(measures: readonly ProcessMeasure[], many: number, request
   const seconds = spreadOf(measures.map((each) => each.seconds));
   const row = {
     ...{ name: "policy impact", ours: true, compared: false },
-    note: `one program from the sources, with its start: ${(requests / many).toFixed(1)} requests an image`,
+    note: `one program, the npm package's, with its start: ${(requests / many).toFixed(1)} requests an image`,
     seconds,
     cpuSeconds: spreadOf(measures.map((each) => each.cpuSeconds)),
     peakMegabytes: Math.max(...measures.map((each) => each.peakMegabytes)),

@@ -9,6 +9,7 @@ import { jibVersion, springBootVersion } from "../support/java.ts";
 import { allTools } from "../support/tools.ts";
 import { benchBuild, buildLines } from "./build.ts";
 import { command, lockedTool, programFinder } from "./build-programs.ts";
+import type { CommandLine } from "./command-line.ts";
 import type { Programs } from "./contenders.ts";
 import { benchEnforce, enforceLines } from "./enforce.ts";
 import { benchPolicy, policyLines } from "./impact.ts";
@@ -33,7 +34,7 @@ type BenchName = keyof typeof benches;
 /** @throws Error where a registry's program can't be had: without it nothing can be measured */
 export async function runBench(
   name: BenchName,
-  options: {
+  options: CommandLine & {
     rounds?: number;
     sizes?: PromoteSizes;
     /** Images of bench sign's line `gates`, and of bench policy. */
@@ -52,6 +53,7 @@ export async function runBench(
     ...(options.rounds === undefined ? {} : { rounds: options.rounds }),
   };
   const only = options.only ?? [];
+  const ours: CommandLine = options.cli === undefined ? {} : { cli: options.cli };
   let peers: Peer[] = [];
   let lines: BenchLine[];
   if (name === "promote") {
@@ -77,17 +79,19 @@ export async function runBench(
       cosign: await lockedTool("cosign", options.say),
     });
   } else if (name === "policy") {
-    lines = await benchPolicy({ rounds: sizes.rounds, many: options.gates ?? 1000, say: options.say });
+    lines = await benchPolicy({ ...ours, rounds: sizes.rounds, many: options.gates ?? 1000, say: options.say });
   } else if (name === "enforce") {
     peers = [{ name: "crane", version: allTools.find((each) => each.name === "crane")?.version ?? "unknown" }];
     const images = options.images ?? 1000;
     lines = await benchEnforce({
+      ...ours,
       ...{ rounds: sizes.rounds, images, bases: Math.min(20, images), only, say: options.say },
       crane: await lockedTool("crane", options.say),
     });
   } else if (name === "scan") {
     peers = [{ name: "grype", version: productionTools.find((each) => each.name === "grype")?.version ?? "unknown" }];
     lines = await benchScan({
+      ...ours,
       ...{ rounds: sizes.rounds, images: options.images ?? 100, only, say: options.say },
       ...{ grype: await lockedTool("grype", options.say), syft: await lockedTool("syft", options.say) },
     });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { judgeAdded } from "../bench/build.ts";
+import { fromSources } from "../bench/command-line.ts";
 import { parseBenchArguments, runBench } from "../bench/main.ts";
 import { renderReport } from "../bench/render.ts";
 import { judgeAim, judgeTime, spreadOf, withRatios } from "../bench/shape.ts";
@@ -166,7 +167,7 @@ describe("what it makes of the measurements", () => {
 test("the benchmark of bases asks two requests an image, and the peer's facts are the same", async () => {
   await requireCommand("python3");
   const report = await runBench("enforce", {
-    ...{ sizes: { ...sizes, rounds: 1 }, images: 12, say: () => undefined },
+    ...{ sizes: { ...sizes, rounds: 1 }, images: 12, cli: fromSources, say: () => undefined },
   });
   const [line] = report.lines;
   // Ours are asked for the bases, too.
@@ -184,7 +185,7 @@ test("the benchmark of bases asks two requests an image, and the peer's facts ar
 
 test("the benchmark of scanning reads no layer of an image again, and asks grype for all of it", async () => {
   const report = await runBench("scan", {
-    ...{ sizes: { ...sizes, rounds: 1 }, images: 2, only: ["rescan"], say: () => undefined },
+    ...{ sizes: { ...sizes, rounds: 1 }, images: 2, only: ["rescan"], cli: fromSources, say: () => undefined },
   });
   const [line] = report.lines;
   expect(line?.rows.map(({ name, failed }) => [name, failed])).toEqual([

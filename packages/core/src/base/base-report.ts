@@ -27,6 +27,7 @@ export function buildBasePredicate(
       layers: child.layers,
       ...(child.upgraded.length === 0 ? {} : { upgraded: child.upgraded.map(describeUpgrade) }),
       ...(child.claimed === undefined ? {} : { claimed: child.claimed }),
+      ...(child.antipatterns.looked.length === 0 ? {} : { antipatterns: child.antipatterns }),
     })),
   };
 }

@@ -29,6 +29,22 @@ describe("an image that passes", () => {
     },
   );
 
+  test("with what an environment alone refuses: it is told, and noted, and of what nobody asks there is no word", () => {
+    const has = child("os libc app", { habits: { config: { User: "root" } } });
+    const told = decideBaseOf(has, { looked: ["root-user", "committed"] });
+    expect(told.children[0]?.antipatterns).toEqual({
+      looked: ["root-user", "committed"],
+      found: [{ kind: "root-user", problem: expect.stringContaining("starts as root") }],
+    });
+    expect(told.notes).toEqual([expect.stringContaining("linux/amd64: it starts as root")]);
+    expect(decideBaseOf(has).children[0]?.antipatterns).toEqual({ looked: [], found: [] });
+    // What the stage itself refuses is told as well, and noted as that.
+    const own = decide([has], { rules: { refuse: ["root-user"], mustHave: [] } });
+    expect(own.children[0]).toMatchObject({ verdict: "fail", antipatterns: { looked: ["root-user"] } });
+    expect(own.children[0]?.antipatterns.found).toHaveLength(1);
+    expect(own.notes).toEqual([]);
+  });
+
   test("on an approved base", () => {
     expect(decideBaseOf(child("os libc app more")).children[0]).toMatchObject({
       base: golden,

@@ -7,12 +7,13 @@ import type { CustomRule } from "../policy/custom-rules/section.ts";
 import { isDayOver } from "../policy/day.ts";
 import type { Enforcement, OwnDay } from "../policy/enforcement.ts";
 import { settleViolation } from "../policy/exceptions.ts";
+import type { Antipattern } from "../policy/images-section.ts";
 import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";
 import { judgeApproval as judgeSignedApproval, listByDay } from "./approval/judge.ts";
 import { describeChanges } from "./changes-text.ts";
 import type { ImageHabits } from "./habits/config.ts";
-import { type HabitRules, judgeHabits } from "./habits/judge.ts";
+import { type HabitFacts, type HabitRules, judgeHabits } from "./habits/judge.ts";
 import type { Leftover } from "./habits/leftovers.ts";
 import { type ApprovedBase, type BaseMatch, findNearestBase, identifyBase, isSamePlatform } from "./identify.ts";
 import { type ClaimedBase, lifecycleLabel, readClaimedBase, readLifecycleLabel } from "./label.ts";
@@ -53,6 +54,8 @@ export interface BaseFacts {
   buildImages: readonly ApprovedBase[];
   /** The policy's `images`. */
   rules: HabitRules;
+  /** What is looked for besides and told, without a word in the verdict: environments judge it. */
+  looked?: readonly Antipattern[];
   /** The policy's `rules`. */
   customRules: readonly CustomRule[];
   exceptions: readonly Exception[];
@@ -76,7 +79,16 @@ export interface ChildBaseDecision {
   layers: readonly Digest[];
   /** Packages of the base that the image says it has in a newer version. */
   upgraded: readonly PackageChange[];
+  /** What was looked for in it, and what of that it has. */
+  antipatterns: { looked: readonly Antipattern[]; found: FoundAntipattern[] };
   violations: Violation[];
+}
+
+/** `file`: where alone it was found. */
+export interface FoundAntipattern {
+  kind: Antipattern;
+  problem: string;
+  file?: string;
 }
 
 export interface BaseDecision {
@@ -101,7 +113,17 @@ export function decideBase(facts: BaseFacts): BaseDecision {
     );
   notes.push(...children.flatMap(describeUpgrades));
   notes.push(...children.flatMap((child) => describeEnd(child, facts.now)));
+  notes.push(...children.flatMap((child) => describeAntipatterns(child, facts.rules)));
   return { children, violations: children.flatMap((child) => child.violations), notes };
+}
+
+/** What no rule of this stage refuses, and an environment may. */
+function describeAntipatterns({ platform, antipatterns }: ChildBaseDecision, { refuse }: HabitRules): string[] {
+  const besides = antipatterns.found.filter(({ kind }) => !refuse.includes(kind));
+  const shown = besides.slice(0, 10).map(({ problem }) => `${formatPlatform(platform)}: ${problem}`);
+  return besides.length > shown.length
+    ? [...shown, `${formatPlatform(platform)}: ${besides.length - shown.length} more that an environment may refuse`]
+    : shown;
 }
 
 /** What will be refused of the base that a child stands on, and when. */
@@ -134,6 +156,11 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     base === undefined || child.trees === undefined || !isTrue
       ? undefined
       : decideOverlay({ ...child.trees, mayChange: base.mayChange ?? [] });
+  const habits: HabitFacts = {
+    ...child,
+    ownLayers: child.diffIds.length - (match?.matchedLayers ?? 0),
+    ...(child.trees === undefined ? {} : { image: child.trees.image }),
+  };
   const found: Found[] = [
     ...judgeApproval(child, facts, base, claimed),
     ...judgeBuildImage(child, facts),
@@ -142,14 +169,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ...judgeLabel(child, base),
     ...judgeLayers(child, base),
     ...judgeOverlay(overlay, base),
-    ...judgeHabits(
-      {
-        ...child,
-        ownLayers: child.diffIds.length - (match?.matchedLayers ?? 0),
-        ...(child.trees === undefined ? {} : { image: child.trees.image }),
-      },
-      facts.rules,
-    ),
+    ...judgeHabits(habits, facts.rules),
     ...judgeRules(
       facts.customRules,
       "base",
@@ -180,8 +200,19 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ...(claimed === undefined ? {} : { claimed }),
     layers: child.layers,
     upgraded: overlay?.upgraded ?? [],
+    antipatterns: findAntipatterns(habits, facts),
     violations,
   };
+}
+
+function findAntipatterns(habits: HabitFacts, { rules, looked = [] }: BaseFacts): ChildBaseDecision["antipatterns"] {
+  const all = [...new Set([...rules.refuse, ...looked])];
+  const found = all.flatMap((kind) =>
+    judgeHabits(habits, { refuse: [kind], mustHave: [] }).map(
+      ({ problem, file }): FoundAntipattern => ({ kind, problem, ...(file === undefined ? {} : { file }) }),
+    ),
+  );
+  return { looked: all, found };
 }
 
 /** `name`: which of the policy's own rules; `own`: its own day; `file`: where alone it was found. */

@@ -20,6 +20,7 @@ export function checkConsistency(policy: Policy): Inconsistency[] {
     ...checkAccepted(policy),
     ...checkSigners(policy),
     ...checkScanSection(policy),
+    ...checkEnvironmentImages(policy),
     ...checkRules(policy),
     ...checkSignedExceptions(policy),
   ];
@@ -224,4 +225,18 @@ function checkSigners({ signers, sigstore, trustStores }: Policy): Inconsistency
     known.set(identity, name);
   }
   return found;
+}
+
+/** Nothing would be signed that the environment could judge. */
+function checkEnvironmentImages({ environments }: Policy): Inconsistency[] {
+  return Object.entries(environments).flatMap(([name, { images, requires }]) =>
+    images === undefined || requires.some(({ stage }) => stage === "base")
+      ? []
+      : [
+          {
+            path: ["environments", name, "images"],
+            message: "the environment does not require stage base, which tells what images have",
+          },
+        ],
+  );
 }

@@ -55,6 +55,7 @@ describe("the table's directions, each written a second time", () => {
         "build.builders[].approval",
         "build.builders[].provenance.level",
         "bases[].approval.score",
+        "environments.*.images",
         "environments.*.requires",
         "images",
         "images.mustHave",
@@ -70,6 +71,7 @@ describe("the table's directions, each written a second time", () => {
     expect(as("demands").toSorted()).toEqual(
       [
         ...ofGates,
+        "environments.*.images.refuse",
         "images.refuse",
         "rules[].environments",
         "scan.licenses.refuse",

@@ -310,6 +310,8 @@ const environments: Meanings = {
   "environments.*.requires[].environment": identity("the image was promoted into {} before", { absent: "all" }),
   "environments.*.promoter": identity("{} signs its promotions"),
   ...gateMeanings("environments.*.refuse"),
+  "environments.*.images": { as: "section", says: "images have to look so to be let in", more: "narrowing" },
+  "environments.*.images.refuse": { as: "demands", says: "images with {} are refused" },
   "environments.*.referrers": scale("what goes along with an image: {}", "signed", "all"),
   "environments.*.serverSide": told(
     "a registry product brings the bytes, which are verified there as everywhere else: {}",

@@ -1,9 +1,19 @@
+import type { Rule } from "@goldenpath/foundation/rules";
 import { z } from "zod";
 import { basePath, ownDay, text } from "./schema-text.ts";
 
 /** What an image has or does that the policy may refuse, whatever it stands on. */
 export const antipatterns = ["root-user", "secrets", "credentials", "package-caches", "committed"] as const;
 export type Antipattern = (typeof antipatterns)[number];
+
+/** The rule that refuses it. */
+export const antipatternRules = {
+  "root-user": "base.root-user",
+  secrets: "base.secret",
+  credentials: "base.credential",
+  "package-caches": "base.package-cache",
+  committed: "base.committed",
+} as const satisfies Record<Antipattern, Rule>;
 
 const dated = { enforceFrom: ownDay.optional() };
 

@@ -11,7 +11,7 @@ import { stages } from "../stages.ts";
 import { approvalSection } from "./approval-section.ts";
 import { rulesSection } from "./custom-rules/section.ts";
 import { enforcementSchema } from "./enforcement-section.ts";
-import { imagesSection } from "./images-section.ts";
+import { antipatterns, imagesSection } from "./images-section.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import { exceptionSchema, refusalGates, scanSection } from "./scan-section.ts";
 import {
@@ -133,6 +133,19 @@ export const environmentSchema = z.strictObject({
     .optional()
     .describe(
       "Findings that this environment refuses besides `scan`: the gate reads them from what the scan stage has signed. No exception sets such a finding aside.",
+    ),
+  images: z
+    .strictObject({
+      refuse: z
+        .array(z.enum(antipatterns))
+        .min(1)
+        .describe(
+          "As in the policy's `images.refuse`. The base stage looks for these as well, whatever its own verdict asks, and signs what it finds; the gate judges that.",
+        ),
+    })
+    .optional()
+    .describe(
+      "What images must not have for this environment, besides `images`. Of exceptions those in the policy itself hold here too, and no signed ones.",
     ),
   referrers: z
     .enum(["signed", "all"])

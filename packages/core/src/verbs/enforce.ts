@@ -12,6 +12,7 @@ import { chooseLeftovers } from "../base/habits/leftovers.ts";
 import { type ApprovedBase, identifyBase, platformOf } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
 import type { Antipattern } from "../policy/images-section.ts";
+import type { Policy } from "../policy/schema.ts";
 import { withSignedExceptions } from "../policy/signed-exceptions/gather.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { identityInput } from "./identity-input.ts";
@@ -55,9 +56,10 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
       platforms,
       "image of builder",
     );
+    const looked = listLooked(policy.policy);
     const children: ChildBaseFacts[] = [];
     for (const child of image.children)
-      children.push(await gatherChild(client, image, child, approved, policy.policy.images.refuse, context.signal));
+      children.push(await gatherChild(client, image, child, approved, looked, context.signal));
     const decision = decideBase({
       repository: image.reference,
       isIndex: image.children[0]?.digest !== image.reference.digest,
@@ -65,6 +67,7 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
       approved,
       buildImages,
       rules: policy.policy.images,
+      looked,
       customRules: policy.policy.rules,
       exceptions: policy.policy.exceptions,
       enforceFrom: policy.policy.enforceFrom,
@@ -93,6 +96,11 @@ async function runEnforce(given: Inputs, context: Context): Promise<VerbOutcome>
       enforced: given.mode === "enforce",
     };
   });
+}
+
+/** What the policy has refused, by this stage or by an environment's gate. */
+function listLooked({ images, environments }: Pick<Policy, "images" | "environments">): Antipattern[] {
+  return [...images.refuse, ...Object.values(environments).flatMap((each) => each.images?.refuse ?? [])];
 }
 
 async function gatherChild(

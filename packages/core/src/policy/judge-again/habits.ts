@@ -1,9 +1,8 @@
-import type { Rule } from "@goldenpath/foundation/rules";
 import { findStartUser, type ImageHabits } from "../../base/habits/config.ts";
 import { judgeHabits } from "../../base/habits/judge.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
 import { settleViolation } from "../exceptions.ts";
-import { type Antipattern, nameThing, type RequiredThing } from "../images-section.ts";
+import { type Antipattern, antipatternRules, nameThing, type RequiredThing } from "../images-section.ts";
 import {
   type AgainFacts,
   hasLostException,
@@ -25,14 +24,6 @@ interface HabitsSeen {
 
 type Wanted = { refuse: Antipattern } | { mustHave: RequiredThing };
 
-const ruleOf: Record<Antipattern, Rule> = {
-  "root-user": "base.root-user",
-  secrets: "base.secret",
-  credentials: "base.credential",
-  "package-caches": "base.package-cache",
-  committed: "base.committed",
-};
-
 /**
  * What a policy's `images` says of a config, entry by entry. What is refused of that is; what only files would tell is
  * unknown, but for an entry that the older policy has as well, with the same exceptions: of that the signed verdict has told.
@@ -45,7 +36,7 @@ export function judgeHabitsAgain(seen: HabitsSeen, facts: AgainFacts): JudgedAga
     const thing = seen.image;
     const found = judge(wanted, seen);
     if (found === "unknown") {
-      const rule = "refuse" in wanted ? ruleOf[wanted.refuse] : "base.missing";
+      const rule = "refuse" in wanted ? antipatternRules[wanted.refuse] : "base.missing";
       const problem = `\`images\` asks for ${nameOf(wanted)}, which only its files tell`;
       if (!before.has(asks)) return [{ rule, thing, problem, asks, isUnknown: true }];
       const lost = `${problem}, and an exception of ${rule} that it may have needed is gone`;

@@ -32,15 +32,16 @@ export function createAuthorizedTransport(
     // Uploads and pages may lead elsewhere; there, nobody is logged in.
     if (!isSameOrigin(request.url, endpoint)) return transport.send(request);
     const { host } = endpoint;
-    const scopeKey = JSON.stringify([host, scopesOf(access)]);
-    const scopes = (): readonly string[] => widened.get(scopeKey) ?? mergeScopes(scopesOf(access));
+    // Told only where somebody logs in: it was most of what a request costs here.
+    const scopeKey = (): string => JSON.stringify([host, scopesOf(access)]);
+    const scopes = (): readonly string[] => widened.get(scopeKey()) ?? mergeScopes(scopesOf(access));
     const known = methods.get(host);
     let shown = known === undefined ? undefined : await logins.authorize(known, { access, host, scopes: scopes() });
     for (let round = 1; ; round++) {
       const response = await transport.send(withAuthorization(request, shown));
       // Only the registry itself may ask for a login: a 401 from where it redirected to says that its own link is
       // wrong.
-      if (!isSameOrigin(response.url, endpoint) || (response.status !== 401 && response.status !== 403))
+      if ((response.status !== 401 && response.status !== 403) || !isSameOrigin(response.url, endpoint))
         return response;
       const challenges = parseChallenges(response.headers("www-authenticate"));
       const before = scopes();
@@ -52,7 +53,7 @@ export function createAuthorizedTransport(
         return response;
       const method = chooseMethod(challenges, endpoint, plainHttp);
       methods.set(host, method);
-      widened.set(scopeKey, wider);
+      widened.set(scopeKey(), wider);
       const next = await logins.authorize(method, { access, host, scopes: scopes(), refused: shown });
       // Nobody is logged in, or the very same has just been refused: asking again would change nothing.
       if (next === undefined || next === shown) return response;

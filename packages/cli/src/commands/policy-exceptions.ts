@@ -41,7 +41,7 @@ export async function runExceptions(args: readonly string[], output: Output): Pr
   const text = new TextDecoder().decode(bytes);
   const policy = parsePolicy(bytes, file);
   const results = (await Promise.all((values.results ?? []).map(readResults))).flat();
-  const lives = tellExceptionLives(policy.exceptions, results, new Date(), within);
+  const lives = tellExceptionLives(policy, results, new Date(), within);
   const facts = { lives, places: locateExceptions(text, file, lives.length), within, results: results.length };
   const { name, serial } = policy;
   if (values.json === true)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { AppliedException, ListedViolation, StageResult } from "../result.ts";
 import { isDead, listBusyDays, tellExceptionLives } from "./exception-life.ts";
-import type { Exception } from "./schema.ts";
+import type { Exception, Policy } from "./schema.ts";
 
 const now = new Date("2026-05-10T23:59:59Z");
 const exception = (fields: Partial<Exception> = {}): Exception => ({
@@ -31,8 +31,12 @@ const result = (violations: ListedViolation[], fields: Partial<StageResult> = {}
     violations,
     ...fields,
   }) as StageResult;
-const lives = (exceptions: Exception[], results: StageResult[] = [], within = 14) =>
-  tellExceptionLives(exceptions, results, now, within);
+const lives = (
+  exceptions: Exception[],
+  results: StageResult[] = [],
+  within = 14,
+  environments: Policy["environments"] = {},
+) => tellExceptionLives({ exceptions, environments }, results, now, within);
 
 describe("until when", () => {
   test.each([
@@ -102,6 +106,15 @@ describe("what does nothing", () => {
   ];
   test.each(alive)("not where %s", (_name, granted, results) => {
     expect(lives([granted], results).map(isDead)).toEqual([false]);
+  });
+
+  test("nor where an environment's gate may need it, which lists nothing of what it did not refuse", () => {
+    const granted = exception({ rule: "base.secret", repository: "r.example/shop" });
+    const unused = [result([], { stage: "base" })];
+    const production = (refuse: string[]) =>
+      ({ production: { images: { refuse } } }) as unknown as Policy["environments"];
+    expect(lives([granted], unused, 14, production(["root-user"])).map(isDead)).toEqual([true]);
+    expect(lives([granted], unused, 14, production(["root-user", "secrets"])).map(isDead)).toEqual([false]);
   });
 
   test("violations and images are counted", () => {

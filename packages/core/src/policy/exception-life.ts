@@ -1,8 +1,10 @@
+import type { Rule } from "@goldenpath/foundation/rules";
 import type { AppliedException, StageResult } from "../result.ts";
 import type { ResultStage } from "../stages.ts";
 import { isDayOver } from "./day.ts";
 import { canonicalThing, packageOf, thingOf } from "./exceptions.ts";
-import type { Exception } from "./schema.ts";
+import { antipatternRules } from "./images-section.ts";
+import type { Exception, Policy } from "./schema.ts";
 
 const dayLength = 86_400_000;
 
@@ -19,7 +21,8 @@ export interface ExceptionLife {
   overtakenBy?: number;
   /**
    * In how many violations of the given results it was applied, or, where it is over, would have been, and of how many
-   * images. Undefined where no result of a stage that knows its rule was given: then nobody can say.
+   * images. Undefined where no result of a stage that knows its rule was given, or where an environment's gate, which
+   * lists nothing of it, may need it: then nobody can say.
    */
   use?: { violations: number; images: number };
 }
@@ -42,18 +45,28 @@ const stagesOfRule: Record<Exception["rule"], readonly ResultStage[]> = {
   "scan.license": ["scan"],
 };
 
+/** Rules of the base stage that environments' gates apply the policy's exceptions of as well. */
+function listGateRules(environments: Policy["environments"]): ReadonlySet<Rule> {
+  const kinds = Object.values(environments).flatMap(({ images }) => images?.refuse ?? []);
+  return new Set(kinds.map((kind) => antipatternRules[kind]));
+}
+
 /**
  * Each exception of a policy, in its order: until when it holds, and whether the results that are given needed it.
  * @param results of stages, by this policy or one before it; each image's newest ones say most
  * @param within days: what ends in them is `lapsing`
  */
 export function tellExceptionLives(
-  exceptions: readonly Exception[],
+  { exceptions, environments }: Pick<Policy, "exceptions" | "environments">,
   results: readonly StageResult[],
   now: Date,
   within: number,
 ): ExceptionLife[] {
-  const uses = exceptions.map((exception) => countUse(exception, results));
+  const gateRules = listGateRules(environments);
+  const uses = exceptions.map((exception) => {
+    const use = countUse(exception, results);
+    return use?.violations === 0 && gateRules.has(exception.rule) ? undefined : use;
+  });
   return exceptions.map((exception, index) => {
     const overtakenBy = findOvertaking(exceptions, index);
     const use = addUses(

@@ -25,7 +25,7 @@ const scan = (violations: ListedViolation[], changes: Partial<StageResult> = {})
   ...changes,
 });
 const tell = (exceptions: Exception[], results: StageResult[]) =>
-  tellExceptions(tellExceptionLives(exceptions, results, now, soonDays));
+  tellExceptions(tellExceptionLives({ exceptions, environments: {} }, results, now, soonDays));
 const partOf = (key: string, exceptions: Exception[], results: StageResult[]) =>
   describeResults(
     results,

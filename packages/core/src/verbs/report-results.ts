@@ -119,7 +119,7 @@ export function reportResults(
   );
   // Of a stranger's results nobody is told what others' exceptions are.
   const now = context.now();
-  const lives = artifact === undefined ? tellExceptionLives(policy.policy.exceptions, results, now, soonDays) : [];
+  const lives = artifact === undefined ? tellExceptionLives(policy.policy, results, now, soonDays) : [];
   const told = tellExceptions(lives);
   const exceptions = { told, now };
   const groups = groupByImage(given, context.env["GITHUB_JOB"] || "this job", key);

@@ -1,3 +1,4 @@
+import { gateAccepted } from "./gate-accepted.ts";
 import type { Accepted, Room } from "./survivors.ts";
 
 const verdict = "packages/core/src/gate/judge-verdict.ts";
@@ -77,6 +78,7 @@ const rescans = [
 
 const accepted: readonly Accepted[] = [
   ...rescans,
+  ...gateAccepted,
   {
     file: "packages/core/src/gate/lineage.ts",
     line: "const old = rebased === undefined ? undefined : lineage?.get(rebased);",
@@ -257,9 +259,13 @@ export const gate: Room = {
     "packages/core/src/gate/binding.ts",
     "packages/core/src/gate/decide.ts",
     "packages/core/src/gate/deferral.ts",
+    "packages/core/src/gate/facts-json.ts",
     "packages/core/src/gate/find-environment.ts",
     "packages/core/src/gate/judge-build.ts",
+    "packages/core/src/gate/judge-findings.ts",
     "packages/core/src/gate/judge-origin.ts",
+    "packages/core/src/gate/judge-own-rules.ts",
+    "packages/core/src/gate/judge-rebase.ts",
     "packages/core/src/gate/judge-verdict.ts",
     "packages/core/src/gate/layers.ts",
     "packages/core/src/gate/lineage.ts",
@@ -268,6 +274,7 @@ export const gate: Room = {
     "packages/core/src/gate/problems.ts",
     "packages/core/src/gate/rescan.ts",
     "packages/core/src/gate/signed-view.ts",
+    "packages/core/src/gate/verdict-findings.ts",
     "packages/core/src/gate/withdrawn.ts",
   ],
   tests: ["packages/core/src/gate/*.test.ts"],

@@ -40,7 +40,7 @@ const refusal = (json: string, under = loaded): string => {
   try {
     parse(json, under);
   } catch (error) {
-    if (error instanceof UserError) return `${error.code}: ${error.message}`;
+    if (error instanceof UserError) return `${error.code}: ${error.message} (${error.wayOut})`;
     throw error;
   }
   return "none";
@@ -62,6 +62,12 @@ const withStatement = (more: object): string =>
 test("facts are the same once they have been JSON", () => {
   expect(parse(text)).toEqual(facts);
   expect(parse(text).policy).toBe(loaded);
+});
+
+test("a statement's type may be the first one of in-toto's, as envelopes of then have it", () => {
+  const _type = "https://in-toto.io/Statement/v0.1";
+  const old = parse(withStatement({ statement: { ...full.statement, _type } })).evidence.get(image);
+  expect(old?.statements.map((each) => each.statement._type)).toEqual([_type]);
 });
 
 test("where somebody says that it was rebased, what was seen of it, or why nothing was, is in them", () => {
@@ -109,6 +115,7 @@ describe("facts are refused", () => {
       "under the policy",
     ],
     ["with a statement of nobody", withStatement({ signers: [] }), "signers"],
+    ["with a statement of no digest", withStatement({ subject: "sha1:0" }), "expected a sha256 or sha512 digest"],
     ["with a statement's key that is not known", withStatement({ verified: true }), "verified"],
     [
       "that say a thing of one digest twice",
@@ -119,10 +126,12 @@ describe("facts are refused", () => {
   ])("%s", (_what, json, says) => {
     expect(refusal(json)).toContain("facts-invalid: the gate's facts can't be taken: ");
     expect(refusal(json)).toContain(says);
+    expect(refusal(json)).toContain("Gather them anew");
   });
 
   test("that are too large, before they are read", () => {
     expect(() => parseGateFacts(Buffer.alloc(64 * 1024 * 1024 + 1), loaded)).toThrow(/67108864 are read/);
+    expect(() => parseGateFacts(Buffer.alloc(64 * 1024 * 1024, "x"), loaded)).toThrow(/it is not JSON/);
   });
 
   test("of an environment that the policy does not have", () => {

@@ -9,6 +9,7 @@ import {
   minute,
   other,
   policy,
+  repository,
   rulesOf,
   summary,
   whole,
@@ -65,6 +66,12 @@ describe("an environment's gate refuses", () => {
     expect(rulesOf(facts(told))).toEqual(["gate.finding"]);
   });
 
+  test("a scan that tells nothing even where the rule waits for its day: nobody knows what it would be told", () => {
+    const more = { policy: { ...policy.policy, enforceFrom: { "gate.finding": "2026-06-01" } } };
+    expect(decideGate(facts(tell({ kev: true }), { more })).verdict).toBe("pass");
+    expect(decideGate(facts({ dropped: [] }, { more })).verdict).toBe("fail");
+  });
+
   test("a fix that has been out for too long by now, whenever the scan was", () => {
     const hour = 60 * minute;
     const fixReleases = [{ version: "4.17.21", on: ago(25 * hour).toISOString() }];
@@ -77,7 +84,99 @@ describe("an environment's gate refuses", () => {
     const many = Array.from({ length: 30 }, (_, at) => ({ id: `CVE-${at}`, aliases: [], kev: true }));
     const { violations } = decideGate(facts(tell(...many)));
     expect(violations).toHaveLength(21);
-    expect(violations.at(-1)?.problem).toContain("and 10 more findings");
+    expect(violations.at(-1)).toMatchObject({
+      ...{ rule: "gate.finding", problem: expect.stringContaining("and 10 more findings") },
+      wayOut: expect.stringContaining("Put right what the scan found"),
+    });
+    const { violations: all } = decideGate(facts(tell(...many.slice(0, 20))));
+    expect(all.map(({ problem }) => problem.split(" ")[0])).toEqual(many.slice(0, 20).map(({ id }) => id));
+  });
+
+  test("by each of its conditions, and with each fix that there is, or none", () => {
+    const gates: RefusalGate[] = [{ name: "both", kev: true, severity: "low", missing: "pass" }];
+    const [{ problem, wayOut } = { problem: "", wayOut: "" }] = decideGate(
+      facts(tell({ kev: true, severity: "high", fixedVersions: ["1.1", "2.0"] }), { gates }),
+    ).violations;
+    expect(problem).toMatch(/refuses it: [^;]+; [^;]+$/);
+    expect(wayOut).toBe("Update lodash to 1.1 or 2.0, and take the new image along the path.");
+    const none = decideGate(facts(tell({ kev: true, fixedVersions: [], fixState: "not-fixed" }))).violations;
+    expect(none.map((each) => each.wayOut)).toEqual(["Do without it, and take the new image along the path."]);
+  });
+});
+
+describe("an environment's gate may wait for its day", () => {
+  const own = (name: string, enforceFrom: string, more: Partial<RefusalGate> = { kev: true }): RefusalGate => ({
+    ...{ name, missing: "pass", enforceFrom },
+    ...more,
+  });
+  const numbered = (count: number, prefix: string, more: Partial<Finding>) =>
+    Array.from({ length: count }, (_, at) => ({ id: `${prefix}-${at}`, aliases: [], ...more }));
+  const ruleFrom = (day: string) => ({
+    more: { policy: { ...policy.policy, enforceFrom: { "gate.finding": day } } },
+  });
+  const told = (violations: ReturnType<typeof decideGate>["violations"]) =>
+    violations.map(({ problem, enforcedFrom }) => `${problem.split(" ")[0]} ${enforcedFrom ?? "now"}`);
+
+  test("a finding that meets it is told and refuses from then on", () => {
+    const decided = decideGate(facts(tell({ kev: true }), { gates: [own("soon", "2026-06-01")] }));
+    expect(decided).toMatchObject({
+      verdict: "pass",
+      violations: [{ enforcedFrom: "2026-06-01", entry: expect.any(String) }],
+    });
+    expect(rulesOf(facts(tell({ kev: true }), { gates: [own("soon", "2026-05-01")] }))).toEqual(["gate.finding"]);
+    expect(decideGate(facts(tell({ kev: true }), ruleFrom("2026-06-01"))).verdict).toBe("pass");
+  });
+
+  test("and hides none that refuses already: of those, one is told of each finding", () => {
+    const gates = [own("late", "2026-06-01"), ...refuse, { ...refuse[0], name: "again" } as RefusalGate];
+    const decided = decideGate(facts(tell({ kev: true }), { gates }));
+    expect(decided.verdict).toBe("fail");
+    expect(decided.violations.map(({ problem }) => /gate '(\w+)'/.exec(problem)?.[1])).toEqual(["late", "exploited"]);
+    const byRule = decideGate(
+      facts(tell({ kev: true }), { gates: [...refuse, own("now", "2026-05-01")], ...ruleFrom("2026-06-01") }),
+    );
+    expect(byRule.verdict).toBe("fail");
+  });
+
+  test("of many findings those that refuse are told first, and then those that wait for the shortest", () => {
+    const gates = [
+      own("later", "2026-07-01", { severity: "medium" }),
+      own("sooner", "2026-06-01", { severity: "high" }),
+      ...refuse,
+    ];
+    const of = (...found: Partial<Finding>[]) => told(decideGate(facts(tell(...found), { gates })).violations);
+    const low = { severity: "low" as const, kev: true };
+    const medium = { severity: "medium" as const };
+    const names = (count: number, prefix: string, day: string) =>
+      numbered(count, prefix, {}).map(({ id }) => `${id} ${day}`);
+    expect(of(...numbered(19, "L", medium), ...numbered(3, "N", low))).toEqual([
+      ...names(3, "N", "now"),
+      ...names(17, "L", "2026-07-01"),
+      "and 2026-07-01",
+    ]);
+    // A finding of severity high meets both of the gates that wait.
+    const both = of(...numbered(11, "S", { severity: "high" as const }));
+    expect(both).toEqual([...names(11, "S", "2026-06-01"), ...names(9, "S", "2026-07-01"), "and 2026-07-01"]);
+    expect(of(...numbered(21, "N", low), ...numbered(2, "L", medium)).at(-1)).toBe("and now");
+  });
+
+  test("what nobody can set aside is told before what waits", () => {
+    const closed = tell({ id: "CVE-closed", aliases: [], kev: true });
+    const vex = { status: "not_affected", by: "eve" };
+    const second = { ...closed, findings: closed.findings.map((each) => ({ ...each, vex })) };
+    const all = whole();
+    const scans = [tell(...numbered(25, "W", { kev: true })), second].map((each) =>
+      finding(predicateTypes.vulnerabilities, "scan", [image], predicate(each)),
+    );
+    const given = facts(tell(), ruleFrom("2026-06-01"));
+    const statements = [...without(all, "vulnerabilities", "scanVerdict"), ...scans, summary("scan", "scan", scans)];
+    const decided = decideGate({ ...given, evidence: new Map([[image, { statements, lapsed: [], rejected: [] }]]) });
+    expect(decided.verdict).toBe("fail");
+    expect(told(decided.violations)[0]).toBe("1 now");
+    expect(decided.violations[0]).toMatchObject({
+      rule: "gate.finding",
+      problem: expect.stringMatching(/^1 finding is/),
+    });
   });
 });
 
@@ -106,6 +205,27 @@ describe("of an index", () => {
     const told = tellFindings([child(other, [bad]), child(image, [])]);
     // Only the index has evidence here: the child's own statements are another test's.
     expect(problemsOf(told).filter(({ thing }) => thing === `scan of ${image}`)).toEqual([]);
+  });
+
+  test("each by what is signed of it", () => {
+    const told = tellFindings([child(other, [bad]), child(image, [])]);
+    const whole = facts(told, { children: [other] });
+    const stray = `sha256:${"9".repeat(64)}` as const;
+    const refused = (of: object) => {
+      const scan = finding(predicateTypes.vulnerabilities, "scan", [other], predicate(of));
+      const statements = [
+        scan,
+        summary("scan", "scan", [scan], { image: { repository, digest: other, children: [] } }),
+      ];
+      const evidence = new Map(whole.evidence).set(other, { statements, lapsed: [], rejected: [] });
+      return decideGate({ ...whole, evidence }).violations.filter(
+        ({ rule, thing }) => rule === "gate.finding" && thing === `scan of ${other}`,
+      );
+    };
+    expect(refused(told)).toHaveLength(1);
+    expect(refused(tellFindings([child(other, [bad])])), "what names no child is judged with each").toHaveLength(1);
+    expect(refused(tellFindings([child(image, [bad]), child(other, [])])), "another's is not").toEqual([]);
+    expect(refused(tellFindings([child(stray, [bad]), child(other, [])])), "nor what nobody has").toEqual([]);
   });
 
   test("findings of nothing that the index has are judged with the index", () => {

@@ -40,11 +40,13 @@ export function judgeSignedFindings(scope: StageScope, scans: readonly VerifiedS
   const wayOut = `Put right what the scan found, build again, and take the new image along the path.`;
   // None that refuses gets lost among those that wait, be it for its own day or for that of the rule.
   const { policy, now } = scope.facts;
-  const waitsUntil = ({ rule, isFirm, own }: Problem): string =>
-    (isFirm === true ? undefined : findLaterDay(rule, policy.policy.enforceFrom, now, own)) ?? "";
+  const waitsUntil = ({ rule, isFirm, own }: Problem): number => {
+    const day = isFirm === true ? undefined : findLaterDay(rule, policy.policy.enforceFrom, now, own);
+    return day === undefined ? 0 : Date.parse(day);
+  };
   const told = problems
     .map((problem) => ({ problem, until: waitsUntil(problem) }))
-    .toSorted((a, b) => (a.until < b.until ? -1 : Number(a.until > b.until)))
+    .toSorted((a, b) => a.until - b.until)
     .map(({ problem }) => problem);
   // By the earliest day of those that are left out.
   const { own } = told[maxTold] ?? {};

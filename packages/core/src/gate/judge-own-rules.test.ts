@@ -1,6 +1,17 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { decideGate } from "@goldenpath/testing/decide-gate";
-import { factsOf, policy, rulesOf, signed, type Whole, whole, without } from "@goldenpath/testing/gate-evidence";
+import {
+  ago,
+  factsOf,
+  minute,
+  policy,
+  provenance,
+  rulesOf,
+  signed,
+  type Whole,
+  whole,
+  without,
+} from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import type { CustomRule } from "../policy/custom-rules/section.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
@@ -68,6 +79,47 @@ test("what is signed by nobody whose word counts for the stage is no fact", () =
   ];
   expect(ask(isThere, forged)).toContain("gate.rule");
   expect(ask(rule('evidence.exists(e, e.stage == "base" && "base" in e.signers)'))).toEqual([]);
+});
+
+test("when it was signed is a fact where somebody else dates it", () => {
+  const dated = (minutes: number) => (all: Whole) =>
+    Object.values(all).map((each) => ({ ...each, time: ago(minutes * minute) }));
+  const young = rule('evidence.all(e, has(e.signedAt) && now - e.signedAt < duration("9m"))');
+  expect(ask(young, dated(8))).toEqual([]);
+  expect(ask(young, dated(9))).toEqual(["gate.rule"]);
+});
+
+test("of the platforms of an index each is a fact, and what is told is told with it", () => {
+  const children = [digestOf("one"), digestOf("two")] as const;
+  const platforms = new Map([[children[0], "linux/amd64"]]);
+  const decided = (expression: string) =>
+    decideGate(
+      factsOf([], { policy: withRules([rule(expression)]), image: { children, platforms } }),
+    ).violations.filter(({ rule: name }) => name === "gate.rule");
+  const told = decided('image.platform != "linux/amd64"');
+  expect(told.map(({ thing, platform }) => [thing.split("@")[1], platform])).toEqual([
+    [children[0], "linux/amd64"],
+    [children[1], undefined],
+  ]);
+  expect(told.map(({ problem }) => problem.includes("it is wrong"))).toEqual([true, false]);
+  expect(told.map((each) => "platform" in each)).toEqual([true, false]);
+});
+
+test("what provenance does not say is no fact, and neither is what two say", () => {
+  const silent = rule("!has(source.event) && !has(source.ref)");
+  const saying = (more: Parameters<typeof provenance>[1]) => (all: Whole) => [
+    ...without(all, "provenance"),
+    provenance("build", more),
+  ];
+  const source = { repository: "https://github.com/acme/shop", commit: "a".repeat(40) };
+  expect(ask(silent, saying({ source }))).toEqual([]);
+  for (const unsaid of ['source.event != "pull_request"', 'source.ref != "refs/heads/other"'])
+    expect(ask(rule(unsaid), saying({ source })), "who asks for it all the same refuses").toEqual(["gate.rule"]);
+  expect(ask(silent, saying({ source: { ...source, ref: "" } })), "nor is what is empty").toEqual([]);
+  expect(ask(silent, saying({ source, event: "push" }))).toEqual(["gate.rule"]);
+  expect(ask(silent, saying({ source: { ...source, ref: "refs/heads/main" } }))).toEqual(["gate.rule"]);
+  const named = rule('source.repository == "https://github.com/acme/shop"');
+  expect(ask(named, (all) => [...Object.values(all), provenance("build")])).toEqual(["gate.rule"]);
 });
 
 test("without accepted provenance there is no source, and who asks for it refuses", () => {

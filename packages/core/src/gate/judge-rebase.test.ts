@@ -1,134 +1,44 @@
-import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
-import { type ImageConfig, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   ago,
+  edited,
   environment,
   factsOf,
   finding,
   image,
   minute,
-  policy,
   provenance,
   repository,
 } from "@goldenpath/testing/gate-evidence";
+import {
+  application,
+  bases,
+  built,
+  day,
+  middle,
+  newBase,
+  newerBase,
+  old,
+  oldBase,
+  part,
+  policyWith,
+  putOn,
+  rebased,
+  rebaser,
+  seen,
+} from "@goldenpath/testing/rebases";
 import { describe, expect, test } from "vitest";
-import { planRebase } from "../base/rebase/plan.ts";
-import { type RebaseBuilder, rebase, rebasedImage } from "../build/strategies/rebase.ts";
+import type { RebaseBuilder } from "../build/strategies/rebase.ts";
 import type { PolicyPredecessor, Withdrawal } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
-import type { ProvenanceFacts } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { foreseeRebase } from "./foresee-rebase.ts";
 import type { LineageBase, LineageChild, LineageImage } from "./lineage.ts";
 
 // What of an image that was rebased counts, by facts alone; test/attacks has the same with a registry and signatures.
-
-const day = 86_400_000;
-const bases = { registry: "registry.example", name: "bases/golden" };
-const [oldBase, newBase, newerBase] = ["base", "new base", "newer base"].map((name) => {
-  const child = part(digestOf(name), [`layer of ${name}`], {});
-  return { repository: bases, digest: child.digest, child };
-}) as [LineageBase, LineageBase, LineageBase];
-const [old, middle] = [digestOf("the old image"), digestOf("the image between")];
-
-function part(digest: Digest, layers: readonly string[], more: Partial<ImageConfig>): LineageChild {
-  const descriptor = (name: string) => ({ mediaType: mediaTypes.ociLayerTarGzip, digest: digestOf(name), size: 1 });
-  return {
-    digest,
-    manifest: {
-      schemaVersion: 2,
-      config: descriptor("config"),
-      layers: layers.map((each) => descriptor(`${each}.gz`)),
-    },
-    config: {
-      ...{ os: "linux", architecture: "amd64", config: { Entrypoint: ["/app"] }, ...more },
-      rootfs: { type: "layers", diff_ids: layers.map((each) => digestOf(each)) },
-    },
-  };
-}
-const application = part(old, ["layer of base", "app"], {});
-
-/** The child on another base, as a rebase makes it. */
-function putOn(digest: Digest, from: LineageChild, below: LineageBase, onto: LineageBase): LineageChild {
-  const newName = `registry.example/bases/golden@${onto.digest}`;
-  const { config, manifest } = planRebase({
-    ...{ image: from, oldBase: below.child, newBase: onto.child, newName, newDigest: onto.digest },
-  });
-  return { digest, config, manifest: { ...from.manifest, ...manifest } };
-}
-
-const rebaser = (more: Partial<RebaseBuilder> = {}): RebaseBuilder => ({
-  ...{ kind: "rebase", name: "rebases", signers: ["rebaser"], most: 3 },
-  ...more,
-});
-function policyWith(
-  builders: readonly RebaseBuilder[],
-  withdrawals: readonly Withdrawal["thing"][] = [],
-): LoadedPolicy {
-  const { build } = policy.policy;
-  const at = { reason: "a leaked key", owner: "security@acme.example", at: ago(day) };
-  return {
-    ...policy,
-    policy: {
-      ...policy.policy,
-      bases: [
-        {
-          name: "golden",
-          image: "registry.example/bases/golden",
-          digests: [oldBase, newBase, newerBase].map((each) => each.digest),
-        },
-      ],
-      build: { ...build, strategies: ["buildpacks", "rebase"], builders: [...build.builders, ...builders] },
-    },
-    inForce: { withdrawals: withdrawals.map((thing) => ({ thing, ...at })) } as unknown as NonNullable<
-      LoadedPolicy["inForce"]
-    >,
-  };
-}
-
-interface Told extends Partial<ProvenanceFacts> {
-  of: Digest;
-  /** Besides the image itself. */
-  children?: readonly Digest[];
-  by?: string;
-}
-const built = ({ of, children = [], by = "build", ...more }: Told): VerifiedStatement[] => [
-  provenance(by, { image: { repository, digest: of, children }, ...more }),
-  finding(predicateTypes.cyclonedx, by, [of, ...children]),
-];
-/** The provenance of a rebase, by its builders, from an image onto a base. */
-const rebased = (from: Digest, onto: LineageBase, more: Told & { named?: readonly string[] }): VerifiedStatement[] => {
-  const { named = ["rebases"], ...told } = more;
-  return built({
-    by: "rebaser",
-    buildType: rebase.buildType,
-    buildEnvironment: "elsewhere",
-    builders: named.map((name) => ({ name })) as unknown as ProvenanceFacts["builders"],
-    bases: [onto],
-    materials: [{ repository, digest: from, name: rebasedImage }],
-    ...told,
-  });
-};
-
-const seen = (
-  of: Digest,
-  children: LineageChild[],
-  statements: VerifiedStatement[],
-  found: LineageBase[],
-): [Digest, LineageImage] => [
-  of,
-  {
-    ...{ repository, digest: of, children, bases: found },
-    evidence: new Map(
-      [of, ...children.map(({ digest }) => digest)].map((digest) => [
-        digest,
-        { statements: statements.map((each) => ({ ...each, subject: digest })), lapsed: [], rejected: [] },
-      ]),
-    ),
-  },
-];
 
 interface Asked {
   builders?: readonly RebaseBuilder[];
@@ -140,6 +50,10 @@ interface Asked {
   maxAge?: number;
   under?: Partial<LoadedPolicy>;
 }
+const source = { repository: "https://github.com/acme/shop", commit: "a".repeat(40), ref: "refs/heads/main" };
+const unreadable = edited(provenance("build", { image: { repository, digest: old, children: [] } }), [
+  "buildDefinition",
+]);
 const honest = putOn(image, application, oldBase, newBase);
 /** The gate of an image on the new base, that was rebased from one on the old base. */
 function decide({ builders = [rebaser()], withdrawn = [], own, before, now = honest, maxAge, under }: Asked = {}) {
@@ -156,16 +70,40 @@ function gate(
   loaded: LoadedPolicy,
   maxAge = 7 * day,
 ) {
-  const requires = [{ stage: "build" as const, signers: ["build", "rebaser"], maxAge }];
+  const requires = [
+    { stage: "build" as const, signers: ["build", "rebaser"], maxAge },
+    { stage: "scan" as const, signers: ["scan"] },
+  ];
   const { violations } = decideGate(
     factsOf(statements, { policy: loaded, environment: { ...environment, requires }, lineage }),
   );
-  return violations.map(
-    ({ rule, problem, enforcedFrom }) => `${rule}${enforcedFrom === undefined ? "" : " later"}: ${problem}`,
-  );
+  // Nobody has scanned it.
+  return violations
+    .filter(({ thing }) => !thing.startsWith("scan of"))
+    .map(
+      ({ rule, problem, wayOut, enforcedFrom }) =>
+        `${rule}${enforcedFrom === undefined ? "" : " later"}: ${problem} (${wayOut})`,
+    );
 }
 
 test("a rebase counts as the build of the image that was rebased", () => expect(decide()).toEqual([]));
+
+test("so it does where others have signed both besides", () => {
+  const besides = (all: VerifiedStatement[]) => all.map((each) => ({ ...each, signers: [...each.signers, "other"] }));
+  expect(decide({ own: besides(rebased(old, newBase, { of: image })), before: besides(built({ of: old })) })).toEqual(
+    [],
+  );
+});
+
+test("onto a base that counts by signatures it is the base stage that asks for them", () => {
+  const loaded = policyWith([rebaser()]);
+  const [{ image: where } = { image: "" }] = loaded.policy.bases;
+  const under = (more: object): Partial<LoadedPolicy> => ({
+    policy: { ...loaded.policy, bases: [{ name: "golden", image: where, digests: [], ...more }] },
+  });
+  expect(decide({ under: under({ approval: { signers: ["base"] } }) })).toEqual([]);
+  expect(decide({ under: under({}) }).join("\n")).toContain("which is no approved base");
+});
 
 describe("a rebase is refused", () => {
   test.each<[what: string, asked: Asked, says: string]>([
@@ -212,6 +150,33 @@ describe("a rebase is refused", () => {
       { own: rebased(old, { ...newBase, repository: { ...bases, name: "foreign" } }, { of: image }) },
       "which is no approved base",
     ],
+    [
+      "onto a version of a base that the policy does not list",
+      { own: rebased(old, { ...newBase, digest: digestOf("unlisted") }, { of: image }) },
+      "which is no approved base",
+    ],
+    [
+      "that does not say of what",
+      { own: rebased(old, newBase, { of: image, materials: [] }) },
+      "names no rebased-image",
+    ],
+    ["of what nobody can read", { before: [...built({ of: old }), unreadable] }, "does not count"],
+    [
+      "of a base that only others than the build's signers name",
+      { before: [...built({ of: old, bases: [] }), ...built({ of: old, by: "scan" })] },
+      "of no base that the provenances name",
+    ],
+    [
+      "of another repository",
+      { own: rebased(old, newBase, { of: image, source: { ...source, repository: "https://github.com/acme/other" } }) },
+      "says another source",
+    ],
+    [
+      "of another branch",
+      { own: rebased(old, newBase, { of: image, source: { ...source, ref: "refs/heads/other" } }) },
+      "says another source",
+    ],
+    ["of another workflow", { own: rebased(old, newBase, { of: image, callerId: "other" }) }, "says another source"],
     ["of itself", { own: rebased(image, newBase, { of: image }) }, "rebased from itself"],
     ["of what is not there", { own: rebased(middle, newBase, { of: image }) }, "can't be looked at"],
     [
@@ -219,7 +184,17 @@ describe("a rebase is refused", () => {
       { withdrawn: [{ kind: "image", digest: old }] },
       "of the image that was rebased: the image was withdrawn",
     ],
-  ])("%s", (_what, asked, says) => expect(decide(asked).join("\n")).toContain(says));
+  ])("%s", (_what, asked, says) => {
+    expect(decide(asked).join("\n")).toContain(says);
+  });
+
+  test("and what to do is said", () => {
+    expect(decide({ own: rebased(old, newBase, { of: image, event: "release" }) })).toEqual([
+      expect.stringMatching(/^gate\.builder: its provenance says another source .* \(Build the image again/),
+    ]);
+    const own = rebased(old, newBase, { of: image }).map((each) => ({ ...each, signers: ["build", "other"] }));
+    expect(decide({ own }).join("\n")).toContain("attested by 'build', 'other', and 'rebaser' may");
+  });
 
   test("of one image of an index that was withdrawn as a whole, beside one of another", () => {
     const index = digestOf("an index");
@@ -328,13 +303,18 @@ test("each image of an index is held to the build of the old one for its platfor
 
 test("what of the old build refuses from a day on alone is a warning of the rebase", () => {
   const before = built({ of: old, buildEnvironment: "host" });
+  const where = `registry.example/quarantine/shop@${old}`;
   expect(decide({ before })).toEqual([
-    expect.stringContaining("gate.build-environment: the build of the image that was rebased"),
+    expect.stringContaining(
+      `gate.build-environment: the build of the image that was rebased (${where}) does not count: `,
+    ),
   ]);
   const loaded = policyWith([rebaser()]);
   const later = { ...loaded.policy, enforceFrom: { "gate.build-environment": "2026-06-01" } };
   expect(decide({ before, under: { policy: later } })).toEqual([
-    expect.stringContaining("gate.build-environment later: the build of the image that was rebased"),
+    expect.stringContaining(
+      `gate.build-environment later: the build of the image that was rebased (${where}) has a warning: `,
+    ),
   ]);
 });
 

@@ -1,4 +1,4 @@
-import { InfrastructureError, PolicyViolation, UserError } from "@goldenpath/foundation/errors";
+import { InfrastructureError, isKnownError, PolicyViolation, UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import {
@@ -15,7 +15,7 @@ import { kindOf } from "../../build/strategies/find.ts";
 import { defaultRollout, type RebaseBuilder, type Rollout as Rules, rebase } from "../../build/strategies/rebase.ts";
 import type { LoadedPolicy, Policy } from "../../policy/schema.ts";
 import { findWithdrawn } from "../../policy/withdrawals.ts";
-import { nameImage } from "../facts.ts";
+import { type FleetFailure, nameImage } from "../facts.ts";
 import type { FleetSource } from "../gather-fleet.ts";
 import type { LeftImage, Rollout, RolloutImage, RolloutReport } from "./facts.ts";
 import { foreseeRefusal } from "./foresee.ts";
@@ -46,6 +46,7 @@ export async function planFleetRollout(
   for (const own of Map.groupBy(images, ({ target }) => `${target.image}@${target.digest}`).values()) {
     const judged = await judgeRollout(source, own, { ...request, rules, signal });
     left.push(...judged.left);
+    failures.push(...judged.failures);
     if (judged.rollout !== undefined) rollouts.push(judged.rollout);
   }
   const absent = source.areNamed === true || request.base !== undefined ? [] : findAbsent(rules, images, left);
@@ -87,11 +88,12 @@ async function judgeRollout(
   source: FleetSource,
   images: readonly RolloutImage[],
   judging: Judging,
-): Promise<{ rollout?: Rollout; left: LeftImage[] }> {
+): Promise<{ rollout?: Rollout; left: LeftImage[]; failures: FleetFailure[] }> {
   const [{ target } = {}] = images;
-  if (target === undefined) return { left: [] };
-  const { rules } = judging;
   const left: LeftImage[] = [];
+  const failures: FleetFailure[] = [];
+  if (target === undefined) return { left, failures };
+  const { rules } = judging;
   const refused = new Set<RolloutImage>();
   const passed = new Set<RolloutImage>();
   for (;;) {
@@ -102,27 +104,50 @@ async function judgeRollout(
       now: source.now,
     });
     const open = (rollout.due?.images ?? []).filter((each) => !passed.has(each));
-    if (open.length === 0) return { rollout, left };
+    if (open.length === 0) return { rollout, left, failures };
     for (const each of open) {
-      const problem = await findAgainst(source, each, judging);
-      if (problem === undefined) passed.add(each);
-      else {
-        refused.add(each);
-        left.push({ image: nameImage(each), problem });
+      const { problem, isUnseen } = await findAgainst(source, each, judging);
+      if (problem === undefined) {
+        passed.add(each);
+        continue;
       }
+      refused.add(each);
+      if (isUnseen !== true) left.push({ image: nameImage(each), problem });
+      else failures.push({ what: nameImage(each), problem });
+    }
+    // Whatever has kept out what was begun may keep out others: nobody knows that it does not.
+    const begun = open.find((each) => each.isTried && failures.some(({ what }) => what === nameImage(each)));
+    if (begun !== undefined) {
+      const { due: _due, ...rest } = rollout;
+      const stopped = `${nameImage(begun)} was begun, and could not be looked at`;
+      return { rollout: { ...rest, stopped }, left, failures };
     }
     // Whoever goes first where none of this base is named is no canary: the next one takes its place.
     const canary = open.find((each) => refused.has(each) && isCanary(rules, each));
     if (canary !== undefined) {
       const { due: _due, ...rest } = rollout;
       const stopped = `the canary ${nameImage(canary)} can't be put on it: have it built again, then run again`;
-      return { rollout: { ...rest, stopped }, left };
+      return { rollout: { ...rest, stopped }, left, failures };
     }
   }
 }
 
-/** What keeps one image from being put on the version: the evidence that there is is read before any layer. */
+/** `isUnseen`: it could not be looked at, as what the fleet's own walk could not. */
 async function findAgainst(
+  source: FleetSource,
+  image: RolloutImage,
+  judging: Judging,
+): Promise<{ problem?: string | undefined; isUnseen?: boolean }> {
+  try {
+    return { problem: await judgeImage(source, image, judging) };
+  } catch (error) {
+    if (!isKnownError(error) || error.code === "aborted" || error.name === "PolicyViolation") throw error;
+    return { problem: error.message, isUnseen: true };
+  }
+}
+
+/** What keeps one image from being put on the version: the evidence that there is is read before any layer. */
+async function judgeImage(
   source: FleetSource,
   image: RolloutImage,
   { environment, signal }: Judging,

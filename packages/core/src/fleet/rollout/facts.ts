@@ -27,7 +27,7 @@ export interface RolloutImage {
   isRebased: boolean;
   /** What it was rebased from, by the word of who attested it. */
   ancestors: readonly Digest[];
-  /** When it was let into the environment first: whoever promotes it again, for another tag, begins nothing anew. */
+  /** When it was let into the environment first, or first since a tag of its repository went back from the version. */
   promotedAt: Date;
   /** When the first image of its repository was let in that stands on the version. */
   since: Date;

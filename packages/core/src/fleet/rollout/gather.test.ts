@@ -1,7 +1,8 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { ago, minute, repository, summary } from "@goldenpath/testing/gate-evidence";
 import { rolloutImage as image, rolloutTarget as target } from "@goldenpath/testing/rollout-image";
 import { expect, test } from "vitest";
-import { findSince } from "./gather.ts";
+import { findEntry, findSince, listReturns } from "./gather.ts";
 
 const on = (day: number): Date => new Date(Date.UTC(2026, 0, day));
 const built = { isBehind: false, promotedAt: on(9) };
@@ -20,4 +21,35 @@ test("nothing of that is said by what stands on another version, or is of anothe
     image("try/two", { ...built, promotedAt: on(3) }),
   ])
     expect(findSince(now, [now, other])).toEqual(on(9));
+});
+
+test("what was let in before somebody went back from the version counts no more: the pause is from when it came again", () => {
+  const { repository } = image("try");
+  const back = [on(4)];
+  expect(findEntry(repository, [on(3), on(7), on(9)], [{ repository, back }])).toEqual(on(7));
+  // It came again within a day, which nothing signed tells.
+  expect(findEntry(repository, [on(3)], [{ repository, back: [on(1), ...back] }])).toEqual(on(4));
+});
+
+test("its twins: promoted again where nobody has gone back, or of another repository, or before there was the version", () => {
+  const { repository } = image("try");
+  const of = (place: typeof repository, ...back: Date[]) => [{ repository: place, back }];
+  expect(findEntry(repository, [on(9), on(3)], of(repository))).toEqual(on(3));
+  expect(findEntry(repository, [on(3), on(9)], of(image("try/two").repository, on(4)))).toEqual(on(3));
+  expect(findEntry(repository, [on(3), on(9)], of(repository, on(2)))).toEqual(on(3));
+});
+
+test("that somebody went back is what the environment's promoter has signed of the image, and nobody else", () => {
+  const tagRollbacks = [{ tag: "prod", from: digestOf("on the version"), reason: "earlier" as const }];
+  const told = { environment: "production", tagRollbacks, timeVerified: ago(minute) };
+  const promoted = (by: string, more: object) => summary("promote", by, [], { ...told, ...more });
+  const look = (...statements: ReturnType<typeof summary>[]) =>
+    listReturns({ facts: { repository }, evidence: { statements, lapsed: [], rejected: [] } }, "promote", "production");
+  expect(look(promoted("promote", {}))).toEqual([ago(minute)]);
+  for (const statement of [
+    promoted("scan", {}),
+    promoted("promote", { environment: "staging" }),
+    promoted("promote", { tagRollbacks: [] }),
+  ])
+    expect(look(statement)).toEqual([]);
 });

@@ -11,8 +11,10 @@ import { platformOf } from "../../base/identify.ts";
 import { isKeptTag, shortHex } from "../../base/kept-tag.ts";
 import { type ChosenBases, chooseBases } from "../../base/rebase/choose.ts";
 import { rebase } from "../../build/strategies/rebase.ts";
+import { findEntries } from "../../evidence/record-facts.ts";
 import { findEnvironment } from "../../gate/find-environment.ts";
 import { listAncestors } from "../../gate/lineage.ts";
+import type { CollectedEvidence } from "../../signing/types.ts";
 import { type FleetFailure, nameImage } from "../facts.ts";
 import { type FleetSource, gatherFleet, type VisitedImage } from "../gather-fleet.ts";
 import type { LeftImage, RolloutImage, RolloutTarget } from "./facts.ts";
@@ -51,18 +53,59 @@ export async function gatherRollout(
   const { visited, failures } = await gatherFleet(source, repositories, async (visit) => {
     const approved = (await Promise.all(visit.image.children.map((child) => approvedFor(platformOf(child))))).flat();
     const chosen = visit.image.children.map((child) => chooseBases(child, approved, source.policy, source));
-    return describeImage(visit, chosen, { ...request, ...environment, reader: source.client });
+    const { repository } = visit.facts;
+    const described = await describeImage(visit, chosen, { ...request, ...environment, reader: source.client });
+    const isOnVersion = described !== undefined && "target" in described && !described.isBehind;
+    const back = isOnVersion ? [] : listReturns(visit, environment.promoter, request.environment);
+    return { described, repository, back };
   });
-  const all = visited.flatMap((each) => (each !== undefined && "target" in each ? [each] : []));
+  const seen = visited.flatMap(({ described }) => (described === undefined ? [] : [described]));
+  const all = seen
+    .flatMap((each) => ("target" in each ? [each] : []))
+    .map(({ promotions, ...each }) => ({ ...each, promotedAt: findEntry(each.repository, promotions, visited) }));
   return {
     images: all.filter(({ tags }) => tags.length > 0).map((each) => ({ ...each, since: findSince(each, all) })),
-    left: visited.flatMap((each) => (each !== undefined && "problem" in each ? [each] : [])),
+    left: seen.flatMap((each) => ("problem" in each ? [each] : [])),
     failures,
   };
 }
 
 /** An image without tags is one that nobody has asked about: it tells since when its repository stands on the version. */
 type SeenImage = Omit<RolloutImage, "since">;
+interface DescribedImage extends Omit<SeenImage, "promotedAt"> {
+  promotions: readonly Date[];
+}
+
+/** When tags of a repository were taken back to what stands on another version: by what was signed of that. */
+interface WentBack {
+  repository: Repository;
+  back: readonly Date[];
+}
+
+/** When tags were taken back to an image, by what its promoter has signed of it. */
+export function listReturns(
+  { facts: { repository }, evidence }: { facts: { repository: Repository }; evidence: CollectedEvidence },
+  promoter: string,
+  environment: string,
+): Date[] {
+  return findEntries({ repository, evidence }, promoter, environment)
+    .found.filter(({ summary }) => summary.tagRollbacks.length > 0)
+    .map(({ summary }) => summary.timeVerified);
+}
+
+/**
+ * When an image was let in first: whoever promotes it again, for another tag, begins nothing anew. But whoever went back
+ * from the version, and comes to it again, has not looked on meanwhile: what was before does not count. A promotion that
+ * is repeated within a day is not signed again, so that is taken for the time at which somebody went back.
+ */
+export function findEntry(repository: Repository, promotions: readonly Date[], others: readonly WentBack[]): Date {
+  const times = others
+    .filter((each) => isSameRepository(each.repository, repository))
+    .flatMap(({ back }) => back.map((at) => at.getTime()));
+  const wentBack = Math.max(...times);
+  const since = promotions.map((at) => at.getTime()).filter((at) => at > wentBack);
+  return new Date(since.length === 0 ? wentBack : Math.min(...since));
+}
 
 /** When the first image of an image's repository was let in that stands on the version, by what tags still point at. */
 export function findSince({ repository, target, promotedAt }: SeenImage, all: readonly SeenImage[]): Date {
@@ -85,7 +128,7 @@ async function describeImage(
   { facts, evidence }: VisitedImage,
   chosen: readonly ChosenBases[],
   around: Around,
-): Promise<SeenImage | LeftImage | undefined> {
+): Promise<DescribedImage | LeftImage | undefined> {
   const { repository, digest, source } = facts;
   const own = facts.tags.filter((tag) => !isKeptTag(tag, digest));
   const tags = around.tags.length === 0 ? own : own.filter((tag) => around.tags.includes(tag));
@@ -115,7 +158,7 @@ async function describeImage(
     ...{ repository, digest, tags, target, isBehind, ...placed },
     isRebased: facts.strategy === rebase.name,
     ancestors: [...evidence.statements, ...evidence.lapsed].flatMap(listAncestors).map((each) => each.digest),
-    promotedAt: new Date(Math.min(...promotions.map(({ at }) => at.getTime()))),
+    promotions: promotions.map(({ at }) => at),
     isTried: isBehind && (await around.reader.resolve(at)) !== undefined,
     ...(source === undefined ? {} : { source }),
   };

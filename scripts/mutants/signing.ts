@@ -129,7 +129,30 @@ const untimed = [
   reason: "it is never taken: who verifies wants one such time, and this asks again",
 }));
 
+const toldOfNobody = "if (names.length === 0 && nearest !== undefined)";
+const certifiedSigners = [
+  {
+    line: 'if (material.kind !== "workflow" || material.instance === undefined) continue;',
+    ...{ mutator: "ConditionalExpression", original: 'material.kind !== "workflow"', replacement: "false" },
+    reason: "it is the same: what is no workflow has no instance",
+  },
+  ...[
+    ["ConditionalExpression", "names.length === 0 && nearest !== undefined", "true"],
+    ["LogicalOperator", "names.length === 0 && nearest !== undefined", "names.length === 0 || nearest !== undefined"],
+    ["ConditionalExpression", "names.length === 0", "true"],
+  ].map(([mutator = "", original = "", replacement = ""]) => ({
+    ...{ line: toldOfNobody, mutator, original, replacement },
+    reason: "it is never shown: where somebody has signed it, nobody is told why another has not",
+  })),
+  {
+    ...{ line: toldOfNobody, mutator: "ConditionalExpression" },
+    ...{ original: "nearest !== undefined", replacement: "true" },
+    reason: "it is the same: an instance is there for a signer at the least",
+  },
+].map((each) => ({ file: "packages/core/src/signing/certified-signers.ts", ...each }));
+
 const accepted: readonly Accepted[] = [
+  ...certifiedSigners,
   ...rememberedManifests,
   ...untimed,
   {

@@ -51,6 +51,6 @@ export function findSigners(opened: CertifiedStatement, instances: readonly Trus
   }
   const [first] = found;
   if (first === undefined) return { signers: [], reason: reasons[0] ?? "the policy trusts nobody's certificates" };
-  const time = new Date(Math.min(...found.map((each) => each.time.getTime())));
-  return { signers: found.flatMap(({ names }) => names), time, identity };
+  // Each instance has held the bundle to all of its times, so all of them say the same.
+  return { signers: found.flatMap(({ names }) => names), time: first.time, identity };
 }

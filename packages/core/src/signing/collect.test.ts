@@ -6,11 +6,12 @@ import { makeKey } from "@goldenpath/testing/signers";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Policy } from "../policy/schema.ts";
 import { encodeBundleReferrer } from "./bundle-layer.ts";
-import { type CollectOptions, collectEvidence } from "./collect.ts";
+import { type CollectOptions, collectEvidence, dropUncertified } from "./collect.ts";
 import { predicateTypes, unknownKeyReason } from "./predicates.ts";
 import type { EvidenceSource } from "./read-referrer.ts";
 import { signStatement } from "./schemes/key/sign.ts";
 import { buildStatement, buildSubjects } from "./statement.ts";
+import type { WorkflowIdentity } from "./workflow-identity.ts";
 
 // What a list of referrers comes to, with a registry that is a map: the real ones are in test/integration.
 
@@ -139,6 +140,26 @@ test("what lies under a tag is looked for where somebody signs so, or nobody at 
   registry.tagged = undefined;
   const [listed] = (await collect(registry, {}, legacy)).rejected;
   expect(listed).toStrictEqual({ subject: subject.digest, referrer: digestOf("not a bundle"), reason: listed?.reason });
+});
+
+test("what an index names is read where somebody signs so, or nobody at all", async () => {
+  const registry = new Registry();
+  const referrer = registry.add(await sign("one"));
+  registry.listed = [];
+  expect(await collect(registry, { named: [referrer] })).toEqual({ statements: [], lapsed: [], rejected: [] });
+  expect(registry.read).toEqual([]);
+  expect((await collect(registry, { named: [referrer] }, {})).rejected).toEqual([
+    expect.objectContaining({ referrer }),
+  ]);
+});
+
+test("a signer who is known by certificates speaks by one alone", () => {
+  const by = { run: { kind: "keyless" }, base: { publicKey: "a key" } } as unknown as Policy["signers"];
+  const names = ["run", "base", "toString"];
+  const signed = { payload: new Uint8Array(), signers: names, bundle: subject };
+  expect(dropUncertified(signed, by).signers).toEqual(["base", "toString"]);
+  const identity = { issuer: "https://issuer.example" } as WorkflowIdentity;
+  expect(dropUncertified({ ...signed, identity }, by).signers).toEqual(names);
 });
 
 test("a policy's key that is none is told with its signer's name", async () => {

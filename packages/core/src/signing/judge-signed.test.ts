@@ -44,6 +44,14 @@ describe("what is signed", () => {
     expect(judge({ payload: new TextEncoder().encode("{}") }, anyTime, "t").rejected?.tag).toBe("t");
   });
 
+  test("may name an image twice in a manifest that is signed as one, as BuildKit writes it, and nowhere else", () => {
+    const subjects = [...statement.subject, ...statement.subject];
+    const payload = encodeStatement({ ...statement, subject: subjects });
+    expect(judge({ payload }).rejected?.reason).toContain("twice");
+    const { statement: taken } = judge({ payload, isInSignedManifest: true });
+    expect(taken).toMatchObject({ signers: ["base"], isInSignedManifest: true, statement: { subject: subjects } });
+  });
+
   test("is no broken statement where something else goes wrong", () => {
     const broken = Object.defineProperty(signed(), "payload", {
       get: () => {

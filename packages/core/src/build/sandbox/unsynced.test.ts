@@ -29,6 +29,9 @@ test("whatever else it asks for is as it was: arguments, environment, exit codes
   const other = run(started, process.execPath, "-e", 'require("node:fs").ftruncateSync(1)');
   expect(other.stderr).toContain("EINVAL");
   expect(run(started, "/nowhere/at-all").status).toBe(126);
+  // Some ask by msync whether an address is one of theirs, and read there where it is.
+  const ask = ["perl", "-e", `print syscall(${process.arch === "x64" ? 26 : 227}, 4096, 4096, 1)`];
+  expect(run(started, ...ask)).toMatchObject({ stdout: "-1", status: 0 });
 });
 
 describe("where it can't be had, the command runs all the same", () => {
@@ -63,7 +66,7 @@ test("a filter jumps to its last answer for each of its calls, and for a program
     const answered = Array.from({ length: 600 }, (_each, number) => number).filter(
       (n) => answer(own, n) !== 0x7fff0000,
     );
-    expect(answered).toEqual(machine === "x64" ? [26, 74, 75, 162, 277, 306] : [81, 82, 83, 84, 227, 267]);
+    expect(answered).toEqual(machine === "x64" ? [74, 75, 162, 277, 306] : [81, 82, 83, 84, 267]);
   }
 });
 

@@ -65,10 +65,14 @@ function describeKey(publicKey: string): string {
   }
 }
 
-/** The names of those keys with which a bundle's signature holds. */
+/**
+ * The names of those keys with which a bundle's signature holds. One key after another: each takes copies of the
+ * bundle, and one by nobody's key is tried by all of them.
+ */
 async function listHolding(opened: OpenedBundle, keys: readonly { name: string; key: KeyObject }[]): Promise<string[]> {
-  const holding = await Promise.all(keys.map((each) => verifyBundle(opened, each.key)));
-  return keys.flatMap(({ name }, at) => (holding[at] === true ? [name] : []));
+  const names: string[] = [];
+  for (const { name, key: own } of keys) if (await verifyBundle(opened, own)) names.push(name);
+  return names;
 }
 
 /** Bundles of which it is remembered who signed them. */

@@ -99,6 +99,14 @@ const verify = (blobs: Blobs, of: FoundReferrer, below: readonly FoundReferrer[]
   keylessManifest.trust(by).verify({ ...of, below }, blobs.read);
 
 describe("a manifest of attestations", () => {
+  test("is told by BuildKit's type for one, by which lists have it as well", () => {
+    const buildkits = attestation(new Blobs());
+    const { artifactType: type = "" } = buildkits;
+    expect(keylessManifest.recognises(buildkits)).toBe(true);
+    expect(keylessManifest.recognises({ ...buildkits, artifactType: "application/vnd.example" })).toBe(false);
+    expect(keylessManifest.listedAs).toEqual([type]);
+  });
+
   test("is whose signature of it is there: each statement in it, and the signature goes along", async () => {
     const blobs = new Blobs();
     const of = found(attestation(blobs, '{"a":1}', '{"b":2}'));

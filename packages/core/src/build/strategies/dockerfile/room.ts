@@ -198,9 +198,10 @@ async function runRoom(run: RoomRun, opened: Opened): Promise<RoomResult> {
 }
 
 async function isThere(path: string): Promise<boolean> {
+  const missing = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
   return lstat(path).then(
     () => true,
-    () => false,
+    (error: unknown) => !missing(error),
   );
 }
 

@@ -15,7 +15,7 @@ const policyWith = (exceptions: ShownChain["exceptions"] = []): LoadedPolicy =>
   ({
     uri: "acme/platform//policy.yaml@9f2c",
     digest: digestOf("policy"),
-    policy: { serial: 41, exceptions },
+    policy: { serial: 41, exceptions, environments: {} },
   }) as unknown as LoadedPolicy;
 
 /** What the report verb makes of a chain: everything that people see of it. */

@@ -104,6 +104,18 @@ describe("whose word says where an image comes from", () => {
     expect(tell(statements)).toContain(expected);
   });
 
+  // By either of them: of two that ended at once, bundles decide.
+  test.each([
+    [commit, "b".repeat(40)],
+    ["b".repeat(40), commit],
+  ])("of two builds the one that ended last, where the first is of %s", (first, last) => {
+    const of = (gitCommit: string, finishedOn: string): SignedStatement =>
+      byCi({ finishedOn, dependencies: [{ ...dependency, digest: { gitCommit } }] });
+    const both = [of(first, "2026-05-01T10:00:00Z"), of(last, "2026-05-01T11:00:00Z")];
+    for (const statements of [both, both.toReversed()])
+      expect(find(statements)).toMatchObject({ source: { version: last } });
+  });
+
   test("with .git and without a ref it is the same repository", () => {
     const uri = `git+${repository}.git`;
     expect(find([byCi({ dependencies: [{ uri, digest: { sha1: commit } }] })])).toMatchObject({

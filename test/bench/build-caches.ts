@@ -158,7 +158,7 @@ async function prepareDockerfileLine(
       ),
       before: async () => {
         await changeSource(app, change);
-        await rm(fetched?.GOLDENPATH_TOOL_CACHE ?? join(directory, "no-cache"), { recursive: true, force: true });
+        if (fetched !== undefined) await rm(fetched.GOLDENPATH_TOOL_CACHE, { recursive: true, force: true });
       },
     };
     docker = await startDockerd(

@@ -13,7 +13,7 @@ import { type Violation, verdictOf } from "../result.ts";
 import { judgeApproval as judgeSignedApproval, listByDay } from "./approval/judge.ts";
 import { describeChanges } from "./changes-text.ts";
 import type { ImageHabits } from "./habits/config.ts";
-import { type HabitFacts, type HabitRules, judgeHabits } from "./habits/judge.ts";
+import { findAntipattern, type HabitFacts, type HabitRules, judgeRequired } from "./habits/judge.ts";
 import type { Leftover } from "./habits/leftovers.ts";
 import { type ApprovedBase, type BaseMatch, findNearestBase, identifyBase, isSamePlatform } from "./identify.ts";
 import { type ClaimedBase, lifecycleLabel, readClaimedBase, readLifecycleLabel } from "./label.ts";
@@ -99,7 +99,7 @@ export interface BaseDecision {
 
 /**
  * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.build-image`, `base.expired`,
- * `base.approval`, `base.behind`, `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, those of {@link judgeHabits}, and `base.rule`. The first, and
+ * `base.approval`, `base.behind`, `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, those of `judgeHabits`, and `base.rule`. The first, and
  * most of the last, can be set aside by an exception for the image's repository; paths that may change, the policy lists
  * with the base.
  */
@@ -161,6 +161,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ownLayers: child.diffIds.length - (match?.matchedLayers ?? 0),
     ...(child.trees === undefined ? {} : { image: child.trees.image }),
   };
+  const seen = findAntipatterns(habits, facts);
   const found: Found[] = [
     ...judgeApproval(child, facts, base, claimed),
     ...judgeBuildImage(child, facts),
@@ -169,7 +170,8 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ...judgeLabel(child, base),
     ...judgeLayers(child, base),
     ...judgeOverlay(overlay, base),
-    ...judgeHabits(habits, facts.rules),
+    ...seen.filter(({ kind }) => facts.rules.refuse.includes(kind)).flatMap(({ found }) => found),
+    ...judgeRequired(habits, facts.rules.mustHave),
     ...judgeRules(
       facts.customRules,
       "base",
@@ -200,19 +202,22 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
     ...(claimed === undefined ? {} : { claimed }),
     layers: child.layers,
     upgraded: overlay?.upgraded ?? [],
-    antipatterns: findAntipatterns(habits, facts),
+    antipatterns: tellAntipatterns(seen),
     violations,
   };
 }
 
-function findAntipatterns(habits: HabitFacts, { rules, looked = [] }: BaseFacts): ChildBaseDecision["antipatterns"] {
-  const all = [...new Set([...rules.refuse, ...looked])];
-  const found = all.flatMap((kind) =>
-    judgeHabits(habits, { refuse: [kind], mustHave: [] }).map(
-      ({ problem, file }): FoundAntipattern => ({ kind, problem, ...(file === undefined ? {} : { file }) }),
-    ),
+/** All that is looked for; of it the verdict takes what the policy itself refuses. */
+function findAntipatterns(habits: HabitFacts, { rules, looked = [] }: BaseFacts) {
+  const kinds = new Set([...rules.refuse, ...looked]);
+  return [...kinds].map((kind) => ({ kind, found: findAntipattern(kind, habits) }));
+}
+
+function tellAntipatterns(seen: ReturnType<typeof findAntipatterns>): ChildBaseDecision["antipatterns"] {
+  const found = seen.flatMap(({ kind, found }) =>
+    found.map(({ problem, file }): FoundAntipattern => ({ kind, problem, ...(file === undefined ? {} : { file }) })),
   );
-  return { looked: all, found };
+  return { looked: seen.map(({ kind }) => kind), found };
 }
 
 /** `name`: which of the policy's own rules; `own`: its own day; `file`: where alone it was found. */

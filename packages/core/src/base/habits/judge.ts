@@ -33,14 +33,20 @@ type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { own?: OwnDay; fi
  * `base.committed`, `base.missing`. What nobody can tell is refused.
  */
 export function judgeHabits(facts: HabitFacts, { refuse, mustHave }: HabitRules): Found[] {
-  const judges: Record<Antipattern, (given: HabitFacts) => Found[]> = {
-    "root-user": judgeUser,
-    secrets: judgeSecrets,
-    credentials: judgeCredentials,
-    "package-caches": judgeCaches,
-    committed: judgeCommitted,
-  };
-  return [...new Set(refuse)].flatMap((each) => judges[each](facts)).concat(judgeRequired(facts, mustHave));
+  return [...new Set(refuse)].flatMap((kind) => findAntipattern(kind, facts)).concat(judgeRequired(facts, mustHave));
+}
+
+const judges: Record<Antipattern, (given: HabitFacts) => Found[]> = {
+  "root-user": judgeUser,
+  secrets: judgeSecrets,
+  credentials: judgeCredentials,
+  "package-caches": judgeCaches,
+  committed: judgeCommitted,
+};
+
+/** What of one kind an image has, whoever asks for it. */
+export function findAntipattern(kind: Antipattern, facts: HabitFacts): Found[] {
+  return judges[kind](facts);
 }
 
 function judgeUser({ habits, image }: HabitFacts): Found[] {
@@ -132,7 +138,8 @@ function judgeCommitted({ habits, ownLayers }: HabitFacts): Found[] {
   );
 }
 
-function judgeRequired(facts: HabitFacts, mustHave: readonly RequiredThing[]): Found[] {
+/** Which of the things that every image has to have it has not. Rule: `base.missing`. */
+export function judgeRequired(facts: HabitFacts, mustHave: readonly RequiredThing[]): Found[] {
   if (mustHave.length === 0) return [];
   const { image } = facts;
   const packages = image === undefined ? undefined : [...readPackages(image).values()];

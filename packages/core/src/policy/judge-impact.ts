@@ -94,7 +94,11 @@ function judgeBesides(
   });
   const { now, environment } = after ?? before;
   const asked = judgeAgain(newer, {
-    ...{ ...of(exceptions?.after), policy, older, olderExceptions: exceptions?.before, now },
+    ...of(exceptions?.after),
+    policy,
+    older,
+    olderExceptions: exceptions?.before,
+    now,
   });
   const required = new Set(environment.requires.map(({ stage }) => stage));
   const untold = listUntold(older, policy).flatMap(({ stage, ...each }) =>

@@ -55,8 +55,11 @@ export async function planFleetRollout(
   const report = { environment: request.environment, at: source.now, left, failures: all };
   if (unseen === undefined) return { ...report, rollouts };
   const stopped = `the canary ${unseen.what} could not be looked at`;
-  return { ...report, rollouts: rollouts.map(({ due: _due, ...each }) => ({ ...each, stopped })) };
+  return { ...report, rollouts: rollouts.map((each) => stop(each, stopped)) };
 }
+
+/** Nothing goes next. */
+const stop = ({ due: _due, ...rest }: Rollout, stopped: string): Rollout => ({ ...rest, stopped });
 
 /** Whether a canary may be among what could not be looked at: HOST/NAME, HOST/NAME:TAG or HOST/NAME@DIGEST. */
 function mayHide(what: string, canary: string): boolean {
@@ -95,6 +98,7 @@ async function judgeRollout(
   if (target === undefined) return { left, failures };
   const { rules } = judging;
   const refused = new Set<RolloutImage>();
+  const unseen = new Set<RolloutImage>();
   const passed = new Set<RolloutImage>();
   for (;;) {
     const rollout = planRollout({
@@ -112,22 +116,22 @@ async function judgeRollout(
         continue;
       }
       refused.add(each);
-      if (isUnseen !== true) left.push({ image: nameImage(each), problem });
-      else failures.push({ what: nameImage(each), problem });
+      if (isUnseen === true) {
+        unseen.add(each);
+        failures.push({ what: nameImage(each), problem });
+      } else left.push({ image: nameImage(each), problem });
     }
     // Whatever has kept out what was begun may keep out others: nobody knows that it does not.
-    const begun = open.find((each) => each.isTried && failures.some(({ what }) => what === nameImage(each)));
+    const begun = open.find((each) => each.isTried && unseen.has(each));
     if (begun !== undefined) {
-      const { due: _due, ...rest } = rollout;
-      const stopped = `${nameImage(begun)} was begun, and could not be looked at`;
-      return { rollout: { ...rest, stopped }, left, failures };
+      const why = `${nameImage(begun)} was begun, and could not be looked at`;
+      return { rollout: stop(rollout, why), left, failures };
     }
     // Whoever goes first where none of this base is named is no canary: the next one takes its place.
     const canary = open.find((each) => refused.has(each) && isCanary(rules, each));
     if (canary !== undefined) {
-      const { due: _due, ...rest } = rollout;
-      const stopped = `the canary ${nameImage(canary)} can't be put on it: have it built again, then run again`;
-      return { rollout: { ...rest, stopped }, left, failures };
+      const why = `the canary ${nameImage(canary)} can't be put on it: have it built again, then run again`;
+      return { rollout: stop(rollout, why), left, failures };
     }
   }
 }

@@ -38,6 +38,7 @@ const neverBehind = [
 export const base: Room = {
   mutated: [
     `${core}/approval/choose-newest.ts`,
+    `${core}/approval/choose.ts`,
     `${core}/approval/judge.ts`,
     `${core}/identify.ts`,
     `${core}/rebase/choose.ts`,
@@ -47,7 +48,7 @@ export const base: Room = {
     `${core}/standing.ts`,
   ],
   tests: [
-    `${core}/approval/{choose-newest,judge}.test.ts`,
+    `${core}/approval/{choose-newest,choose,judge}.test.ts`,
     `${core}/{identify,rebuilt,standing}.test.ts`,
     `${core}/rebase/{choose,compare,judge}.test.ts`,
   ],

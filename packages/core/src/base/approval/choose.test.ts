@@ -42,13 +42,16 @@ function word(decision: DecisionFacts["decision"], { root = version, children = 
   return { ...signed(made, ["platform"], version), ...(at === undefined ? {} : { time: at }) };
 }
 
-function choose(statements: VerifiedStatement[], change: Partial<VersionFacts & CollectedEvidence> = {}) {
+function find(statements: VerifiedStatement[], change: Partial<VersionFacts & CollectedEvidence> = {}) {
   const { lapsed = [], rejected = [], ...facts } = change;
-  const found = chooseApproval({
+  return chooseApproval({
     ...{ digest: version, children: [], approvers: ["platform"], now },
     evidence: { statements, lapsed, rejected },
     ...facts,
   });
+}
+function choose(...given: Parameters<typeof find>) {
+  const found = find(...given);
   return found.kind === "approved" ? found.approval.approvedAt.toISOString() : found.problem;
 }
 
@@ -124,6 +127,36 @@ test.each<[what: string, refused: ReturnType<typeof choose>, says: RegExp, twin:
     choose([word(withdrawn(1)), word(approved(0.5))]),
   ],
   [
+    "withdrawn at the same time, and told first",
+    choose([word(withdrawn(1)), word(approved(1))]),
+    /withdrawn on/,
+    choose([word(withdrawn(1)), word(approved(0.9))]),
+  ],
+  [
+    "withdrawn by a word that names the index alone",
+    choose([word(approved(2), whole), word(withdrawn(1))], index),
+    /withdrawn on/,
+    choose([word(withdrawn(2)), word(approved(1), whole)], index),
+  ],
+  [
+    "an index, by a statement of nothing",
+    choose([{ ...word(approved(1)), statement: { ...word(approved(1)).statement, subject: [] } }], index),
+    /is of an image in it, and not of the index/,
+    choose([word(approved(1), whole)], index),
+  ],
+  [
+    "out of its signer's time, and not to be read",
+    choose([word(approved(1))], { lapsed: [word(approved(2), { edit: { role: "any" } })] }),
+    /can't be read/,
+    choose([word(approved(1))], { lapsed: [{ ...word(approved(2)), statement: signedOther({ role: "any" }) }] }),
+  ],
+  [
+    "further ahead than clocks are",
+    choose([word(approved(-1 / 12 - 1 / hour))]),
+    /was signed before that/,
+    choose([word(approved(-1 / 12))]),
+  ],
+  [
     "withdrawn by one whose time has ended since",
     choose([word(approved(2))], { lapsed: [word(withdrawn(1))] }),
     /withdrawn on/,
@@ -152,8 +185,8 @@ test.each<[what: string, refused: ReturnType<typeof choose>, says: RegExp, twin:
   expect(twin).toMatch(/^2026-05-10T/);
 });
 
-function signedOther() {
-  return { ...word(approved(1)).statement, predicateType: "https://example.com/approval/v1" };
+function signedOther(edit: Record<string, unknown> = {}) {
+  return { ...word(approved(1), { edit }).statement, predicateType: "https://example.com/approval/v1" };
 }
 
 test("the newest counts, by the time of a log or an authority where there is one", () => {
@@ -163,4 +196,53 @@ test("the newest counts, by the time of a log or an authority where there is one
 
 test("an image that was approved as part of an index is approved", () => {
   expect(choose([word(approved(1), { root: other, children: [version] })])).toBe(ago(1).toISOString());
+});
+
+test("all that is told of an approval is what its newest word says", () => {
+  const score = [{ platform: "linux/amd64", proven: { publisher: 25, updated: 15, open: 20, needless: 25 } }];
+  const last = word({ ...approved(1), examined: { score } } as DecisionFacts["decision"], {
+    edit: { notes: "no shell" },
+  });
+  const said = { approvedAt: ago(1), endOfLife: "2026-12-31", role: "run-only", signers: ["platform"] };
+  expect(find([word(approved(2)), last])).toStrictEqual({
+    kind: "approved",
+    approval: { ...said, notes: "no shell", proven: score, bundle: last.bundle.digest },
+  });
+  const silent = word(approved(1));
+  expect(find([silent])).toStrictEqual({
+    kind: "approved",
+    approval: { ...said, proven: [], bundle: silent.bundle.digest },
+  });
+});
+
+test("a refusal says whose word it is of, and what is wrong with it", () => {
+  const by = (made: VerifiedStatement): VerifiedStatement => ({ ...made, signers: ["anna", "bert"] });
+  const whose = ({ bundle }: VerifiedStatement): string => `the approval that 'anna', 'bert' signed (${bundle.digest})`;
+  const early = by(word(approved(1), { at: ago(3) }));
+  expect(choose([early])).toBe(
+    `${whose(early)} says that it is of ${ago(1).toISOString()}, and was signed before that`,
+  );
+  const partial = by(word(approved(1), { children: [left] }));
+  expect(choose([partial], index)).toBe(`${whose(partial)} does not name ${right}, which is in the index`);
+  expect(choose([by(word(withdrawn(1)))])).toBe(
+    `its approval was withdrawn on ${ago(1).toISOString()} by 'anna', 'bert': it leaks`,
+  );
+  expect(choose([], { withdrawn: { at: ago(1), reason: "a backdoor" } })).toBe(
+    `it was withdrawn on ${ago(1).toISOString()} by the platform's signer: a backdoor`,
+  );
+});
+
+test("where there is no approval, it says whose would count, and of one that does not, why", () => {
+  const approvers = ["anna", "bert"];
+  const another = { ...rejected, claimedPredicateType: "https://example.com/approval/v1" };
+  expect(find([], { approvers, rejected: [another] })).toEqual({
+    kind: "refused",
+    problem: "nobody of anna, bert has signed an approval of it",
+  });
+  expect(choose([], { approvers, rejected: [another, { ...rejected, reason: "it is forged" }] })).toBe(
+    "there is an approval of it that counts for nothing: it is forged (those of anna, bert count)",
+  );
+  expect(choose([], { approvers, lapsed: [word(approved(1))] })).toBe(
+    "there is an approval of it that counts for nothing: its signature has ended (those of anna, bert count)",
+  );
 });

@@ -52,13 +52,12 @@ export function chooseApproval(facts: VersionFacts): FoundApproval {
   }
   const isApproval = ({ statement }: VerifiedStatement): boolean =>
     statement.predicateType === predicateTypes.baseApproval;
-  const counting = evidence.statements.filter(isApproval).map((signed) => readSigned(signed, facts, now));
-  const lapsed = evidence.lapsed.filter(isApproval).map((signed) => readSigned(signed, facts, now));
-  for (const each of [...counting, ...lapsed]) if ("problem" in each) return refuse(each.problem);
-  const words = [
-    ...counting,
-    ...lapsed.filter((each) => "decision" in each && each.decision.decision === "withdrawn"),
-  ].filter((each) => "decision" in each);
+  const words: Word[] = [];
+  for (const signed of [...evidence.statements, ...evidence.lapsed].filter(isApproval)) {
+    const word = readSigned(signed, facts, now);
+    if ("problem" in word) return refuse(word.problem);
+    if (word.decision.decision === "withdrawn" || evidence.statements.includes(signed)) words.push(word);
+  }
   const isWithdrawal = ({ decision }: Word): number => Number(decision.decision === "withdrawn");
   // Of two of one moment the withdrawal counts.
   const [newest] = words.toSorted((a, b) => b.at.getTime() - a.at.getTime() || isWithdrawal(b) - isWithdrawal(a));

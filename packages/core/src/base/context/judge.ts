@@ -92,7 +92,7 @@ function judgeBase(
 ): ContextProblem[] {
   const { digest } = reference;
   const usable = bases.filter(({ until }) => until === undefined || !isDayOver(until, now));
-  const newest = usable.at(-1)?.digests.at(-1);
+  const newest = usable.flatMap(({ digests }) => digests).at(-1);
   if (newest === undefined) {
     const [over] = bases;
     const why =

@@ -49,19 +49,21 @@ export function findAntipattern(kind: Antipattern, facts: HabitFacts): Found[] {
   return judges[kind](facts);
 }
 
+/** The image's own list of users, by which a name has a number; undefined where there is none. */
+export function readUsers(image: FileTree): Uint8Array | undefined {
+  const place = resolvePath(image, "etc/passwd");
+  return place === undefined ? undefined : findNode(image, place)?.file.content;
+}
+
 function judgeUser({ habits, image }: HabitFacts): Found[] {
-  const place = image === undefined ? undefined : resolvePath(image, "etc/passwd");
-  const passwd = image === undefined || place === undefined ? undefined : findNode(image, place)?.file.content;
-  const user = habits.config?.User;
-  const found = findStartUser(user, passwd);
+  const user = habits.config?.User ?? "";
+  const found = findStartUser(user, image === undefined ? undefined : readUsers(image));
   if (found === "other") return [];
-  const shown = cleanLine(user ?? "", maxShown);
+  const named = user === "" ? "no user" : `the user '${cleanLine(user, maxShown)}'`;
   const problem =
     found === "root"
-      ? user === undefined || user === ""
-        ? "it starts as root: its config names no user"
-        : `it starts as root: its config names the user '${shown}'`
-      : `nobody can tell whether it starts as root: its config names the user '${shown}', which is not in its /etc/passwd`;
+      ? `it starts as root: its config names ${named}`
+      : `nobody can tell whether it starts as root: its config names ${named}, which is not in its /etc/passwd`;
   return [
     {
       rule: "base.root-user",
@@ -89,13 +91,19 @@ function judgeSecrets({ habits, leftovers }: HabitFacts): Found[] {
 
 /** One for each file, for which alone there may be an exception. The hash tells whether two are the same one, and nobody which. */
 function judgeCredentials({ leftovers }: HabitFacts): Found[] {
-  const noted = leftovers.flatMap(({ at, ...each }) => (at === undefined ? [] : [{ ...each, at }]));
-  const files = Map.groupBy(noted, ({ layer, path }) => `${layer} ${path}`);
-  const found = [...files.values()].flatMap((all) => {
-    const file = formatPath(all[0]?.path ?? "");
-    const told = all.slice(0, maxTold).map(({ what, at }) => `${what} in line ${at.line} (sha256 ${at.hash}…)`);
-    if (all.length > told.length) told.push(`${all.length - told.length} more`);
-    return { file, problem: `layer ${(all[0]?.layer ?? 0) + 1} has at ${file}: ${told.join(", ")}` };
+  const files = new Map<string, { layer: number; path: string; told: string[] }>();
+  for (const { layer, path, what, at } of leftovers) {
+    if (at === undefined) continue;
+    const key = `${layer} ${path}`;
+    const known = files.get(key) ?? { layer, path, told: [] };
+    known.told.push(`${what} in line ${at.line} (sha256 ${at.hash}…)`);
+    files.set(key, known);
+  }
+  const found = [...files.values()].map(({ layer, path, told }) => {
+    const file = formatPath(path);
+    const shown = told.slice(0, maxTold);
+    if (told.length > maxTold) shown.push(`${told.length - maxTold} more`);
+    return { file, problem: `layer ${layer + 1} has at ${file}: ${shown.join(", ")}` };
   });
   const rest = found.splice(maxFiles).length;
   const wayOut =
@@ -141,34 +149,32 @@ function judgeCommitted({ habits, ownLayers }: HabitFacts): Found[] {
 /** Which of the things that every image has to have it has not. Rule: `base.missing`. */
 export function judgeRequired(facts: HabitFacts, mustHave: readonly RequiredThing[]): Found[] {
   if (mustHave.length === 0) return [];
-  const { image } = facts;
-  const packages = image === undefined ? undefined : [...readPackages(image).values()];
+  const { image, labels } = facts;
+  const files = image === undefined ? undefined : { image, packages: [...readPackages(image).values()] };
   const missing = mustHave.flatMap((thing) => {
-    const problem = explainMissing(thing, facts, packages);
+    const problem = explainMissing(thing, labels, files);
     const own = findOwnDay(nameThing(thing), thing);
     return problem === undefined ? [] : [{ problem, own }];
   });
   // Those that wait are told apart, each with its day.
-  return [...Map.groupBy(missing, ({ own }) => (own === undefined ? "" : JSON.stringify(own))).values()].flatMap(
-    (each) => {
-      const own = each[0]?.own;
-      return tell(
-        each.map(({ problem }) => problem),
-        {
-          rule: "base.missing",
-          wayOut:
-            "Take it into the image, or build on a base that has it; the policy's images.mustHave lists what every image has.",
-          ...(own === undefined ? {} : { own }),
-        },
-      );
-    },
-  );
+  return [...Map.groupBy(missing, ({ own }) => JSON.stringify(own)).values()].flatMap((each) => {
+    const own = each[0]?.own;
+    return tell(
+      each.map(({ problem }) => problem),
+      {
+        rule: "base.missing",
+        wayOut:
+          "Take it into the image, or build on a base that has it; the policy's images.mustHave lists what every image has.",
+        ...(own === undefined ? {} : { own }),
+      },
+    );
+  });
 }
 
 function explainMissing(
   thing: RequiredThing,
-  { image, labels }: HabitFacts,
-  packages: readonly InstalledPackage[] | undefined,
+  labels: HabitFacts["labels"],
+  files: { image: FileTree; packages: readonly InstalledPackage[] } | undefined,
 ): string | undefined {
   if ("label" in thing) {
     const { label, value } = thing;
@@ -176,21 +182,21 @@ function explainMissing(
     if (value === undefined ? has !== undefined && has !== "" : has === value) return undefined;
     return `it has no label ${label}${value === undefined ? "" : ` of the value '${value}'`}`;
   }
-  const what = "file" in thing ? `nothing at ${thing.file}` : `no package ${thing.package}`;
-  if (image === undefined || packages === undefined)
-    return `nobody can tell whether it has ${what.replace(/^no(?:thing at)? /, "")}: it stands on no approved base`;
-  const isThere =
-    "file" in thing
-      ? hasFile(image, Buffer.from(thing.file, "utf8").toString("latin1"))
-      : packages.some(({ name }) => (name.split(":")[0] ?? name) === thing.package);
-  return isThere ? undefined : `it has ${what}`;
+  const named = "file" in thing ? thing.file : `package ${thing.package}`;
+  if (files === undefined) return `nobody can tell whether it has ${named}: it stands on no approved base`;
+  if ("file" in thing)
+    return hasFile(files.image, Buffer.from(thing.file, "utf8").toString("latin1"))
+      ? undefined
+      : `it has nothing at ${named}`;
+  const isThere = files.packages.some(({ name }) => (name.split(":")[0] ?? name) === thing.package);
+  return isThere ? undefined : `it has no ${named}`;
 }
 
 /** Links are followed, also that which a path itself is. */
 function hasFile(image: FileTree, path: string): boolean {
   let at = resolvePath(image, path);
   for (let links = 0; at !== undefined && links <= maxLinks; links += 1) {
-    const node = at === "" ? image.root : findNode(image, at);
+    const node = findNode(image, at);
     if (node?.file.kind !== "symlink") return node !== undefined;
     const { target } = node.file;
     at = resolvePath(image, target.startsWith("/") ? target : `${at.slice(0, at.lastIndexOf("/") + 1)}${target}`);

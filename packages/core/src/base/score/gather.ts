@@ -3,10 +3,10 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, formatRepository, type Reference } from "@goldenpath/registry-client/oci/reference";
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import { unreadable } from "../../layers/read.ts";
-import { findNode, resolvePath } from "../../layers/tree.ts";
 import type { Policy } from "../../policy/schema.ts";
 import { collectEvidence } from "../../signing/collect.ts";
 import { readChildLayers } from "../gather.ts";
+import { readUsers } from "../habits/judge.ts";
 import { platformOf } from "../identify.ts";
 import { describeContents } from "./contents.ts";
 import type { ScoredImage } from "./render.ts";
@@ -45,8 +45,7 @@ async function gatherFacts(image: ImageFacts, child: ChildFacts, around: Surroun
   const { foreign: tree } = await readChildLayers(client, image.reference, child, 0, { signal });
   if (tree === undefined)
     throw unreadable(`the layers of ${where}`, "they are not what its config says, or lie on each other in two ways");
-  const place = resolvePath(tree, "etc/passwd");
-  const passwd = place === undefined ? undefined : findNode(tree, place)?.file.content;
+  const passwd = readUsers(tree);
   const { User: user, Labels: labels } = child.config.config ?? {};
   const source =
     child.manifest.annotations?.["org.opencontainers.image.source"] ?? labels?.["org.opencontainers.image.source"];

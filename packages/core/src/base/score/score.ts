@@ -108,9 +108,8 @@ const noPolicy = "no policy was given that names signers (--policy)";
 
 function askPublisher({ repository, signed, ownPlaces }: ScoreFacts): ScoreCheck[] {
   const question = "publisher";
-  const isAt = (place: string): boolean => repository === place || repository.startsWith(`${place}/`);
   const own = ownPlaces.find((place) => place === repository);
-  const known = publishersPlaces.find(({ place }) => isAt(place));
+  const known = publishersPlaces.find(({ place }) => `${repository}/`.startsWith(`${place}/`));
   const isSigned = (signed?.signers.length ?? 0) > 0;
   return [
     {
@@ -165,8 +164,8 @@ function askUpdated({ signed, now, created }: ScoreFacts): ScoreCheck[] {
 
 /** Builds that are the same twice write a day of theirs: the first of 1970 or 1980. */
 function readCreated(created: string | undefined): Date | undefined {
-  const time = created === undefined ? Number.NaN : Date.parse(created);
-  return Number.isNaN(time) || new Date(time).getUTCFullYear() < 2000 ? undefined : new Date(time);
+  const time = new Date(created ?? Number.NaN);
+  return time.getUTCFullYear() >= 2000 ? time : undefined;
 }
 
 function askOpen({ signed, source }: ScoreFacts): ScoreCheck[] {
@@ -180,14 +179,14 @@ function askOpen({ signed, source }: ScoreFacts): ScoreCheck[] {
         signed === undefined ? noPolicy : `${isThere ? "it has" : "it has no"} ${what} by one of the policy's signers`,
     };
   };
-  const isUrl = source !== undefined && /^https:\/\/[^\s/]+\/\S+$/.test(source);
+  const url = source?.match(/^https:\/\/[^\s/]+\/\S+$/)?.[0];
   return [
     has("provenance", provenanceTypes, "provenance"),
     has("sbom", sbomTypes, "SBOM"),
     {
-      ...{ question, name: "source", points: 5, proof: isUrl ? "the image's own word" : "nothing" },
-      outcome: isUrl ? "good" : "bad",
-      says: isUrl ? `it says that its source is ${source}` : "it does not say where its source is",
+      ...{ question, name: "source", points: 5, proof: url === undefined ? "nothing" : "the image's own word" },
+      outcome: url === undefined ? "bad" : "good",
+      says: url === undefined ? "it does not say where its source is" : `it says that its source is ${url}`,
     },
   ];
 }

@@ -6,7 +6,7 @@ import { createPointerReader } from "@goldenpath/core/promote/in-force";
 import { type PromotionPreparation, preparePromotion } from "@goldenpath/core/promote/promote";
 import { predicateTypes } from "@goldenpath/core/signing/predicates";
 import { parsePublicKey } from "@goldenpath/core/signing/public-keys";
-import { openBundle, verifyBundle } from "@goldenpath/core/signing/sigstore";
+import { listHolding, openBundle } from "@goldenpath/core/signing/sigstore";
 import { parseStatement } from "@goldenpath/core/signing/statement";
 import type { Statement } from "@goldenpath/core/signing/types";
 import { type Execution, executeVerb } from "@goldenpath/core/verbs/execute";
@@ -197,14 +197,17 @@ export async function readStatements(
 ): Promise<SeenStatement[]> {
   const target = parseRepository(repository);
   const seen: SeenStatement[] = [];
+  const keys = Object.entries(stand.keys).map(([name, { publicKey }]) => ({
+    name,
+    key: parsePublicKey(publicKey, "a test's key"),
+  }));
   for (const { digest } of await stand.client.listReferrers(target, subject)) {
     const { kind, manifest } = await stand.client.fetchManifest({ ...target, digest });
     const layer = kind === "image" ? manifest.layers[0] : undefined;
     if (layer === undefined) throw new TypeError(`${digest} holds no bundle`);
     const opened = openBundle(await stand.client.fetchBlob(target, layer));
-    const signers: string[] = [];
-    for (const [name, key] of Object.entries(stand.keys))
-      if (await verifyBundle(opened, parsePublicKey(key.publicKey, "a test's key"))) signers.push(name);
+    const holding = await listHolding(opened, keys);
+    const signers = holding.map(({ name }) => name);
     seen.push({ referrer: digest, signers, statement: parseStatement(opened.payload) });
   }
   return seen;

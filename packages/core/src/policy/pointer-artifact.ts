@@ -5,7 +5,7 @@ import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { type ImageManifest, type Manifest, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { parsePublicKey } from "../signing/public-keys.ts";
-import { openBundle, verifyBundle } from "../signing/sigstore.ts";
+import { listHolding, openBundle } from "../signing/sigstore.ts";
 import { parseStatement } from "../signing/statement.ts";
 import { pointerTag, readPointerStatement } from "./pointer.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
@@ -52,8 +52,11 @@ export async function fetchPointer(
   const bytes = await readBundle(client, repository, manifest.manifest, invalid);
   try {
     const opened = openBundle(bytes);
-    const holding = await Promise.all(keys.map((key) => verifyBundle(opened, key)));
-    if (!holding.includes(true)) throw invalid("it is not signed by the platform's signer");
+    const holding = await listHolding(
+      opened,
+      keys.map((key) => ({ key })),
+    );
+    if (holding.length === 0) throw invalid("it is not signed by the platform's signer");
     const pointer = readPointerStatement(parseStatement(opened.payload), repository);
     if ("problem" in pointer) throw invalid(pointer.problem);
     return { manifest, pointer };

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { generateKeyPair, loadSigner } from "./keys.ts";
 import { parsePublicKey } from "./public-keys.ts";
 import { type KeySigner, signStatement } from "./schemes/key/sign.ts";
-import { openBundle, publicKeyHint, verifyBundle } from "./sigstore.ts";
+import { listHolding, openBundle, publicKeyHint, verifyBundle } from "./sigstore.ts";
 import { buildStatement, buildSubjects, encodeStatement } from "./statement.ts";
 
 interface BundleJson {
@@ -60,6 +60,9 @@ describe("a signature that does not hold", () => {
     );
     expect(await verifyBundle(openBundle(hinted), keyOf(other))).toBe(false);
     expect(await verifyBundle(openBundle(hinted), keyOf(signer))).toBe(true);
+    const [mine, theirs] = [{ key: keyOf(signer) }, { key: keyOf(other) }];
+    expect(await listHolding(openBundle(hinted), [theirs, mine])).toEqual([mine]);
+    expect(await listHolding(openBundle(hinted), [theirs])).toEqual([]);
   });
 
   test.each<[string, (json: BundleJson) => void]>([

@@ -93,6 +93,19 @@ export function verifyBundle({ bundle }: OpenedBundle, key: KeyObject): Promise<
   });
 }
 
+/**
+ * Those of some keys, or of whatever has one, with which a bundle's signature holds. One key after another: each takes
+ * copies of the bundle, and one by nobody's key is tried by all of them.
+ */
+export async function listHolding<Keyed extends { key: KeyObject }>(
+  opened: OpenedBundle,
+  keys: readonly Keyed[],
+): Promise<Keyed[]> {
+  const holding: Keyed[] = [];
+  for (const each of keys) if (await verifyBundle(opened, each.key)) holding.push(each);
+  return holding;
+}
+
 function listMaterials(value: unknown): string[] {
   const material = isObject(value) ? (value["verificationMaterial"] ?? value["verification_material"]) : undefined;
   return isObject(material) ? Object.keys(material) : [];

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject } from "node:crypto";
+import { createPublicKey } from "node:crypto";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { type Descriptor, mediaTypes } from "@goldenpath/registry-client/oci/manifest";
@@ -7,7 +7,7 @@ import { findBundleLayer } from "../bundle-layer.ts";
 import { cosignCheck } from "../cosign-check.ts";
 import { parsePublicKey } from "../public-keys.ts";
 import { signerTimes } from "../signer-times.ts";
-import { type OpenedBundle, openBundle, publicKeyHint, verifyBundle } from "../sigstore.ts";
+import { listHolding, type OpenedBundle, openBundle, publicKeyHint } from "../sigstore.ts";
 import type { EvidenceVerifier, SignerFields, SigningScheme, TrustedSigner } from "./scheme.ts";
 
 const signerSchema = z.strictObject({
@@ -65,16 +65,6 @@ function describeKey(publicKey: string): string {
   }
 }
 
-/**
- * The names of those keys with which a bundle's signature holds. One key after another: each takes copies of the
- * bundle, and one by nobody's key is tried by all of them.
- */
-async function listHolding(opened: OpenedBundle, keys: readonly { name: string; key: KeyObject }[]): Promise<string[]> {
-  const names: string[] = [];
-  for (const { name, key: own } of keys) if (await verifyBundle(opened, own)) names.push(name);
-  return names;
-}
-
 /** Bundles of which it is remembered who signed them. */
 const maxRemembered = 10_000;
 
@@ -98,11 +88,14 @@ function trust(signers: readonly TrustedSigner[]): EvidenceVerifier {
       opened,
       keys.filter((each) => each.hint === hint),
     );
-    if (hinted.length > 0) return hinted;
-    return listHolding(
-      opened,
-      keys.filter((each) => each.hint !== hint),
-    );
+    const holding =
+      hinted.length > 0
+        ? hinted
+        : await listHolding(
+            opened,
+            keys.filter((each) => each.hint !== hint),
+          );
+    return holding.map(({ name }) => name);
   };
   const rememberSigners = (opened: OpenedBundle, digest: Digest): Promise<string[]> => {
     const remembered = known.get(digest);

@@ -68,12 +68,6 @@ const ownRules = [
 
 const rebases = [
   {
-    line: "const pair = findPair(facts.lineage, facts.image.digest, findRebased(provenance)?.digest);",
-    ...{ mutator: "OptionalChaining", original: "findRebased(provenance)?.digest" },
-    replacement: "findRebased(provenance).digest",
-    reason: "it is never taken: one that names no image that was rebased is refused before",
-  },
-  {
     ...{ line: "return statements", mutator: "MethodExpression", replacement: "statements" },
     original: "statements\n    .filter(({ statement }) => statement.predicateType === predicateTypes.provenance)",
     reason: "it is the same: what is none can't be read as one",
@@ -119,11 +113,31 @@ const rebases = [
   },
 ].map((each) => ({ file: "packages/core/src/gate/judge-rebase.ts", ...each }));
 
+const rebasedWithdrawn = [
+  {
+    line: "if (statement.predicateType === predicateTypes.base) return [];",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: a text is no digest that a base could have",
+  },
+  {
+    line: 'if (provenance !== undefined && !("problem" in provenance) && findByBuildType(provenance.buildType) !== undefined)',
+    ...{ mutator: "StringLiteral", original: '"problem"', replacement: '""' },
+    reason: "it is the same: one that can't be read is of no build type that is known",
+  },
+].map((each) => ({ file: "packages/core/src/gate/withdrawn.ts", ...each }));
+
 /** Of what an environment asks besides verdicts: findings, rules of the policy's own, rebases. */
 export const gateAccepted: readonly Accepted[] = [
   ...judgedFindings,
   ...ownRules,
   ...rebases,
+  ...rebasedWithdrawn,
+  {
+    file: "packages/core/src/gate/problems.ts",
+    line: 'return problems.some(({ own, ...problem }) => isCounted(deferViolation({ ...problem, thing: "" }, days, own)));',
+    ...{ mutator: "StringLiteral", original: '""', replacement: '"Stryker was here!"' },
+    reason: "it is the same: whether a problem counts is not told by what it is about",
+  },
   {
     file: "packages/core/src/gate/facts-json.ts",
     line: "...(destination === undefined ? {} : { destination }),",

@@ -1,5 +1,19 @@
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
-import { environment, factsOf, finding, image, now, other, policy } from "@goldenpath/testing/gate-evidence";
+import {
+  edited,
+  environment,
+  factsOf,
+  finding,
+  image,
+  imageLayers,
+  now,
+  other,
+  policy,
+  rulesOf,
+  summary,
+  whole,
+  without,
+} from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import type { Antipattern } from "../policy/images-section.ts";
 import type { Exception } from "../policy/schema.ts";
@@ -96,4 +110,15 @@ test("of many the first are told, and how many there are besides", () => {
   const many = judge([child(Array.from({ length: 30 }, (_, at) => ({ ...credential, file: `/srv/${at}` })))]);
   expect(many).toHaveLength(21);
   expect(many.at(-1)?.problem).toContain("and 10 more");
+});
+
+test("the gate asks it of what the base stage has found, and of no other stage's findings", () => {
+  const all = whole();
+  const decide = (...found: object[]) => {
+    const base = edited(all.base, ["children"], [{ ...child(found), layers: imageLayers }]);
+    const statements = [...without(all, "base", "baseVerdict"), base, summary("base", "base", [base])];
+    return rulesOf(factsOf(statements, { environment: { ...environment, images: { refuse: ["credentials"] } } }));
+  };
+  expect(decide(credential)).toEqual(["gate.finding"]);
+  expect(decide()).toEqual([]);
 });

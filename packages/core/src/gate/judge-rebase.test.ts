@@ -160,6 +160,17 @@ describe("a rebase is refused", () => {
       { own: rebased(old, newBase, { of: image, materials: [] }) },
       "names no rebased-image",
     ],
+    [
+      "of what nobody can find by its name",
+      {
+        own: rebased(old, newBase, { of: image }).map((each) =>
+          each.statement.predicateType === predicateTypes.provenance
+            ? edited(each, ["buildDefinition", "resolvedDependencies", 2, "uri"], "pkg:oci/nowhere")
+            : each,
+        ),
+      },
+      "can't be looked at",
+    ],
     ["of what nobody can read", { before: [...built({ of: old }), unreadable] }, "does not count"],
     [
       "of a base that only others than the build's signers name",
@@ -333,6 +344,16 @@ test("of an older policy a build counts that was made while that was in force, a
     decide({ before: before(6, "six"), under: under({ ...was, revoked: true }) }),
     decide({ before: before(6, "six"), under: under({ ...was, supersededAt: ago(2 * day) }) }),
   ])
+    expect(refused).toEqual([expect.stringContaining("gate.policy-serial: the build of the image that was rebased")]);
+});
+
+test("where no policy says what was before it, an older serial counts, and no other of its own serial or of a later one", () => {
+  const { digest } = policyWith([]);
+  const under = (serial: number, of: Digest) =>
+    decide({ before: built({ of: old, policy: { uri: "policy.yaml", digest: of, serial } }) });
+  expect(under(6, digestOf("six"))).toEqual([]);
+  expect(under(7, digest)).toEqual([]);
+  for (const refused of [under(7, digestOf("my own seven")), under(8, digestOf("eight"))])
     expect(refused).toEqual([expect.stringContaining("gate.policy-serial: the build of the image that was rebased")]);
 });
 

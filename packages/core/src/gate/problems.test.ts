@@ -158,6 +158,14 @@ describe("its time", () => {
     expect(judge(ago(minute), ago(0))).toEqual([]);
   });
 
+  test("is told beside that it is over: of the two the one may wait for a day", () => {
+    expect(judge(ago(3 * hour), ago(3 * hour + 5 * minute)).map(({ rule }) => rule)).toEqual(["gate.stale"]);
+    expect(judge(ago(3 * hour), ago(3 * hour + 6 * minute)).map(({ rule }) => rule)).toEqual([
+      "gate.stale",
+      "gate.future",
+    ]);
+  });
+
   test("is asked of the signature as well, and told once", () => {
     const wide = aged(2 * hour);
     expect(judge(ago(hour), ago(-6 * minute), wide)[0]).toMatchObject({
@@ -198,6 +206,23 @@ describe("the exceptions that it rests on", () => {
       over,
       elsewhere("registry.example/quarantine/blog"),
     ]);
+  });
+
+  test("are not all: a warning holds until the day from which it refuses", () => {
+    const late = { until: "2026-04-30", deferred: [{ rule: "scan.severity", from: today }] };
+    const loaded = (from: string): Partial<GateFacts> => ({
+      policy: { ...policy, policy: { ...policy.policy, enforceFrom: { "scan.severity": from } } },
+    });
+    expect(judge(late, loaded(today))).toEqual([
+      {
+        rule: "gate.deferred",
+        problem: `the verdict passed with a warning of scan.severity, which refuses since ${today}`,
+        wayOut:
+          "Put right what the warning says (the stage's result and the report have it), build again, and take the new image along the path.",
+      },
+    ]);
+    const tomorrow = { until: today, deferred: [{ rule: "scan.severity", from: "2026-05-02" }] };
+    expect(judge(tomorrow, loaded("2026-05-02"))).toEqual([]);
   });
 
   test("are the image's own in quarantine", () => {

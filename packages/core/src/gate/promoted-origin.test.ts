@@ -2,6 +2,7 @@ import { type Digest, digestHex, digestOf } from "@goldenpath/registry-client/oc
 import { formatRepository } from "@goldenpath/registry-client/oci/reference";
 import {
   ago,
+  edited,
   environment,
   image,
   minute,
@@ -13,7 +14,7 @@ import {
 } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import { image as strategy } from "../build/strategies/image.ts";
-import { type RebaseBuilder, rebase, rebasedImage } from "../build/strategies/rebase.ts";
+import { mostRebases, type RebaseBuilder, rebase, rebasedImage } from "../build/strategies/rebase.ts";
 import { buildImportStatement } from "../imports/statement.ts";
 import type { LoadedPolicy, PolicyEnvironment } from "../policy/schema.ts";
 import type { ProvenanceFacts } from "../signing/provenance.ts";
@@ -174,16 +175,22 @@ describe("what was rebased from an image of elsewhere", () => {
     },
   };
   const base = { repository: { registry: "registry.example", name: "bases/golden" }, digest: digestOf("base") };
-  const rebased = provenance("build", {
-    buildType: rebase.buildType,
-    buildEnvironment: "elsewhere",
-    builders: [rebasers] as unknown as ProvenanceFacts["builders"],
-    materials: [{ repository, digest: old, name: rebasedImage }],
-    bases: [base],
-  });
+  const rebasedFrom = (from: Digest, of: Digest) =>
+    provenance("build", {
+      image: { repository, digest: of, children: [] },
+      buildType: rebase.buildType,
+      buildEnvironment: "elsewhere",
+      builders: [rebasers] as unknown as ProvenanceFacts["builders"],
+      materials: [{ repository, digest: from, name: rebasedImage }],
+      bases: [base],
+    });
+  const rebased = rebasedFrom(old, image);
   const collect = (of: Digest, ...statements: VerifiedStatement[]) =>
     new Map([[of, { statements, lapsed: [], rejected: [] }]]);
-  const judgeRebased = (before: VerifiedStatement[] | undefined) => {
+  const judgeRebased = (
+    before: VerifiedStatement[] | undefined,
+    { own = rebased, ...more }: Partial<GateFacts> & { own?: VerifiedStatement } = {},
+  ) => {
     const seen = { repository, children: [], bases: [] };
     const lineage: Lineage = new Map<Digest, LineageImage | { problem: string }>([
       [image, { ...seen, digest: image, evidence: new Map() }],
@@ -192,7 +199,7 @@ describe("what was rebased from an image of elsewhere", () => {
         before === undefined ? { problem: "it is gone" } : { ...seen, digest: old, evidence: collect(old, ...before) },
       ],
     ]);
-    const evidence = collect(image, rebased);
+    const evidence = collect(image, own);
     const facts: GateFacts = {
       ...{
         environmentName: "production",
@@ -204,6 +211,7 @@ describe("what was rebased from an image of elsewhere", () => {
         lineage,
       },
       image: { repository, digest: image, children: [image], layers: new Map() },
+      ...more,
     };
     return judgePromotedOrigin(facts, evidenceAbout(facts, image)).map(({ problem }) => problem);
   };
@@ -221,5 +229,54 @@ describe("what was rebased from an image of elsewhere", () => {
       expect.stringContaining("of the image that was rebased: the build's provenance"),
     ]);
     expect(judgeRebased(undefined)).toEqual([expect.stringContaining("can't be looked at: it is gone")]);
+  });
+
+  test("is refused by what is wrong with the rebase itself, before what it was rebased from is looked at", () => {
+    const over = importedUntil("2026-04-30");
+    expect(judgeRebased(over, { policy: { ...taking, policy: loaded.policy } }).join("\n")).toContain(
+      "the provenance names builder 'rebases'",
+    );
+    const nowhere = edited(
+      rebased,
+      ["buildDefinition", "resolvedDependencies"],
+      [{ name: "run-image" }, { name: rebasedImage, uri: "pkg:oci/nowhere" }],
+    );
+    expect(judgeRebased(over, { own: nowhere })).toEqual(["the image that was rebased can't be looked at"]);
+  });
+
+  test("is looked for through as many rebases as a policy can take, and no more, with the way out", () => {
+    /** An image that was rebased so often from one that was imported, in front of an import that holds. */
+    const judgeAfter = (times: number) => {
+      const chain = [image, ...Array.from({ length: times - 1 }, (_, at) => digestOf(`between ${at}`)), old];
+      const told = chain.map((digest, at): [Digest, LineageImage] => {
+        const next = chain[at + 1];
+        const statements = next === undefined ? importedUntil("2026-05-01") : [rebasedFrom(next, digest)];
+        return [digest, { repository, digest, children: [], bases: [], evidence: collect(digest, ...statements) }];
+      });
+      const evidence = told[0]?.[1].evidence ?? new Map();
+      const facts: GateFacts = {
+        ...{ environmentName: "production", environment: promoted, policy: taking, now, place: "from", evidence },
+        image: { repository, digest: image, children: [image], layers: new Map() },
+        lineage: new Map(told),
+      };
+      return judgePromotedOrigin(facts, evidenceAbout(facts, image));
+    };
+    expect(judgeAfter(mostRebases)).toEqual([]);
+    expect(judgeAfter(mostRebases + 1)).toEqual([
+      {
+        rule: "gate.builder",
+        thing: expect.stringMatching(/^build of sha256:/),
+        problem: expect.stringMatching(
+          /^(of the image that was rebased: ){10}it was rebased more than 10 times since its build$/,
+        ),
+        wayOut: "Keep the image that was rebased in its registry, or build again from the source (docs/rebase.md).",
+      },
+    ]);
+    // As of one that was rebased since, of which the gate has counted.
+    const after = (times: number) => ({ rebases: { times, most: mostRebases, maxAge: Number.POSITIVE_INFINITY } });
+    expect(judgeRebased(importedUntil("2026-05-01"), after(mostRebases - 1))).toEqual([]);
+    expect(judgeRebased(importedUntil("2026-05-01"), after(mostRebases))).toEqual([
+      "it was rebased more than 10 times since its build",
+    ]);
   });
 });

@@ -157,23 +157,3 @@ describe("what can't be read while something is withdrawn", () => {
     expect(problems).toEqual(isRefused ? [expect.stringContaining("stands on what was withdrawn")] : []);
   });
 });
-
-describe("a signer that was withdrawn", () => {
-  const third = new Date("2026-04-03T00:00:00Z");
-  const thing = (from: Date, name = "scan"): Withdrawal["thing"] => ({ kind: "signer", name, from });
-  const untilOf = (loaded: LoadedPolicy, name = "scan") => loaded.policy.signers[name]?.until;
-
-  test("counts until then, by the earliest, and never longer than the policy says", () => {
-    expect(untilOf(under())).toBeUndefined();
-    expect(untilOf(under({ thing: thing(third), ...said }))).toEqual(third);
-    expect(untilOf(under({ thing: thing(now), ...said }, { thing: thing(third), ...said }))).toEqual(third);
-    expect(untilOf(under({ thing: thing(third), ...said, lifted }, { thing: thing(now), ...said }))).toEqual(now);
-    expect(untilOf(under({ thing: thing(third), ...said }), "base")).toBeUndefined();
-    const ended = { ...policy, policy: { ...policy.policy, signers: { scan: { publicKey: "x", until: third } } } };
-    expect(untilOf(putInForce(ended, pointer([{ thing: thing(now), ...said }])))).toEqual(third);
-  });
-
-  test("is the same policy as ever where no signer was", () => {
-    expect(under({ thing: { kind: "image", digest: other }, ...said }).policy).toBe(policy.policy);
-  });
-});

@@ -6,7 +6,16 @@ import { isCounted, type Violation, verdictOf } from "../result.ts";
 import { judgeFindings } from "../scan/gate.ts";
 import { openFinding } from "../scan/merge.ts";
 import { diffPolicies } from "./diff.ts";
-import { deferViolation, type Enforcement, findOverdue, postponable, postponableRules } from "./enforcement.ts";
+import {
+  deferViolation,
+  type Enforcement,
+  findOverdue,
+  findOwnDay,
+  listDeferred,
+  type OwnDay,
+  postponable,
+  postponableRules,
+} from "./enforcement.ts";
 import { parsePolicy } from "./parse.ts";
 import type { Policy } from "./schema.ts";
 
@@ -54,15 +63,86 @@ describe("a violation", () => {
     expect(postponableRules).not.toContain("gate.missing");
   });
 
+  test("waits by the rules that a policy may have wait, and by no others; of each of those it is said why", () => {
+    expect(postponableRules.toSorted()).toEqual([
+      ...["base.approved", "base.behind", "base.build-image", "base.changed", "base.committed", "base.credential"],
+      ...["base.expired", "base.missing", "base.package-cache", "base.root-user", "base.rule", "base.secret"],
+      ...["gate.build-environment", "gate.finding", "gate.rule", "gate.stale"],
+      ...["scan.gate", "scan.license", "scan.package", "scan.rule", "scan.severity"],
+    ]);
+    for (const why of Object.values(postponable)) expect(why === true ? "it may wait" : why).toMatch(/\w+ \w+/);
+  });
+
+  test("of an entry with a day of its own waits for that, whatever its rule's is, and says of which", () => {
+    const now = at("2027-01-01T00:00:00Z");
+    const wait = (own: OwnDay | undefined, days?: Enforcement, rule: Violation["rule"] = "scan.gate") =>
+      deferViolation(of(rule), { enforceFrom: days, now }, own);
+    const own = findOwnDay("known", { enforceFrom: "2027-02-01" });
+    const waiting = { ...of("scan.gate"), enforcedFrom: "2027-02-01", entry: "known" };
+    expect(wait(own)).toEqual(waiting);
+    expect(wait(own, { "scan.gate": "2027-03-01" })).toEqual(waiting);
+    expect(wait(own, { "scan.gate": "2026-03-01" })).toEqual(waiting);
+    expect(wait(findOwnDay("known", { enforceFrom: "2027-01-01" }), { "scan.gate": "2027-03-01" })).toEqual(
+      of("scan.gate"),
+    );
+    expect(findOwnDay("known", {})).toBeUndefined();
+    expect(wait(undefined)).toEqual(of("scan.gate"));
+    expect(wait(undefined, { "scan.gate": "2027-03-01" })).not.toHaveProperty("entry");
+    // That a rule never waits is of days of the rule: an entry has its own where it may, as of the SBOM's quality.
+    expect(wait(own, {}, "scan.sbom")).toEqual({ ...waiting, rule: "scan.sbom" });
+  });
+
+  test("that an exception has set aside stays so", () => {
+    const exception = { reason: "r", owner: "o", expires: "2027-12-31" };
+    const aside = of("scan.severity", { exception });
+    expect(deferViolation(aside, { enforceFrom, now: at("2027-01-01T00:00:00Z") })).toEqual(aside);
+    expect(deferViolation(of("scan.severity"), { enforceFrom, now: at("2027-01-01T00:00:00Z") })).not.toEqual(
+      of("scan.severity"),
+    );
+  });
+
+  test("that waits is listed once by its rule, and by its entry where it has one", () => {
+    const waiting = (enforcedFrom: string, entry?: string) =>
+      of("scan.gate", { enforcedFrom, ...(entry === undefined ? {} : { entry }) });
+    expect(
+      listDeferred([
+        of("scan.severity"),
+        waiting("2027-03-01"),
+        waiting("2027-03-01"),
+        waiting("2027-02-01", "known"),
+        waiting("2027-04-01", "epss"),
+      ]),
+    ).toEqual([
+      { rule: "scan.gate", from: "2027-03-01" },
+      { rule: "scan.gate/known", from: "2027-02-01" },
+      { rule: "scan.gate/epss", from: "2027-04-01" },
+    ]);
+  });
+
   test("was let pass no longer than both policies say", () => {
     const now = at("2027-02-01T00:00:00Z");
     const deferred = [{ rule: "scan.severity", from: "2027-03-01" }];
     expect(findOverdue(deferred, new Map(Object.entries(enforceFrom)), now)).toEqual([]);
-    expect(findOverdue(deferred, new Map(), now)).toHaveLength(1);
-    expect(findOverdue(deferred, new Map([["scan.severity", "2027-02-01"]]), now)).toHaveLength(1);
-    expect(
-      findOverdue([{ rule: "scan.severity", from: "2027-02-01" }], new Map(Object.entries(enforceFrom)), now),
-    ).toHaveLength(1);
+    expect(findOverdue(deferred, new Map(), now)).toEqual([
+      { rule: "scan.severity", from: "before now, by the policy of now" },
+    ]);
+    const over = [{ rule: "scan.severity", from: "2027-02-01" }];
+    expect(findOverdue(deferred, new Map([["scan.severity", "2027-02-01"]]), now)).toEqual(over);
+    expect(findOverdue(over, new Map(Object.entries(enforceFrom)), now)).toEqual(over);
+  });
+
+  test("of an entry was let pass until its own day in the policy of now, or until that of its rule alone", () => {
+    const now = at("2027-02-01T00:00:00Z");
+    const deferred = [{ rule: "scan.gate/known", from: "2027-03-01" }];
+    const overdue = (...days: [string, string][]) => findOverdue(deferred, new Map(days), now).map(({ from }) => from);
+    expect(overdue(["scan.gate/known", "2027-02-02"])).toEqual([]);
+    expect(overdue(["scan.gate", "2027-02-02"])).toEqual([]);
+    expect(overdue(["scan.gate", "2027-02-01"], ["scan.gate/known", "2027-02-02"])).toEqual([]);
+    expect(overdue(["scan.gate", "2027-02-02"], ["scan.gate/known", "2027-02-01"])).toEqual(["2027-02-01"]);
+    expect(overdue(["scan.gate", "2027-02-01"])).toEqual(["2027-02-01"]);
+    expect(overdue(["scan.gate/other", "2027-02-02"], ["scan", "2027-02-02"])).toEqual([
+      "before now, by the policy of now",
+    ]);
   });
 });
 

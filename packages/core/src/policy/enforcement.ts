@@ -110,13 +110,9 @@ export function findLaterDay(
   now: Date,
   own?: OwnDay | undefined,
 ): string | undefined {
-  const from = own?.from ?? findRuleDay(rule, enforceFrom);
+  const ofRule = postponable[rule] === true ? enforceFrom?.[rule] : undefined;
+  const from = own?.from ?? ofRule;
   return from === undefined || isDayReached(from, now) ? undefined : from;
-}
-
-function findRuleDay(rule: Rule, enforceFrom: Enforcement | undefined): string | undefined {
-  if (enforceFrom === undefined || postponable[rule] !== true || !Object.hasOwn(enforceFrom, rule)) return undefined;
-  return enforceFrom[rule];
 }
 
 /** How a verdict calls what waited: a rule, or an entry of the policy's with a day of its own. */

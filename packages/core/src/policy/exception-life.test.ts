@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { AppliedException, ListedViolation, StageResult } from "../result.ts";
-import { isDead, listBusyDays, tellExceptionLives } from "./exception-life.ts";
+import { countDaysLeft, isDead, listBusyDays, tellExceptionLives } from "./exception-life.ts";
+import { exceptionKeys } from "./scan-section.ts";
 import type { Exception, Policy } from "./schema.ts";
 
 const now = new Date("2026-05-10T23:59:59Z");
@@ -59,6 +60,21 @@ describe("until when", () => {
       ending("2026-05-01", "E"),
     ]);
     expect(listBusyDays(told)).toEqual([{ day: "2026-06-01", count: 2 }]);
+    const more = [...told, ...lives([ending("2026-05-12", "F"), ending("2026-05-12", "G")])];
+    expect(listBusyDays(more)).toEqual([
+      { day: "2026-05-12", count: 3 },
+      { day: "2026-06-01", count: 2 },
+    ]);
+    expect(listBusyDays(more.toReversed()).map(({ day }) => day)).toEqual(["2026-05-12", "2026-06-01"]);
+  });
+
+  test("nothing more is told than is known", () => {
+    expect(lives([exception()])).toStrictEqual([{ exception: exception(), index: 0, daysLeft: 21, state: "holds" }]);
+  });
+
+  test("what ends on no day is left to no count of days", () => {
+    expect(countDaysLeft("soon", now)).toBeNaN();
+    expect(countDaysLeft("2026-05-12", now)).toBe(2);
   });
 });
 
@@ -112,22 +128,93 @@ describe("what does nothing", () => {
     const granted = exception({ rule: "base.secret", repository: "r.example/shop" });
     const unused = [result([], { stage: "base" })];
     const production = (refuse: string[]) =>
-      ({ production: { images: { refuse } } }) as unknown as Policy["environments"];
+      ({ staging: {}, production: { images: { refuse } } }) as unknown as Policy["environments"];
     expect(lives([granted], unused, 14, production(["root-user"])).map(isDead)).toEqual([true]);
-    expect(lives([granted], unused, 14, production(["root-user", "secrets"])).map(isDead)).toEqual([false]);
+    const refusing = production(["root-user", "secrets"]);
+    expect(lives([granted], unused, 14, refusing).map(isDead)).toEqual([false]);
+    // What it was applied for is known all the same.
+    const told = violation({ rule: "base.secret", exception: applied({ thing: "r.example/shop" }) });
+    const used = [result([told], { stage: "base" })];
+    expect(lives([granted], used, 14, refusing)[0]?.use).toEqual({ violations: 1, images: 1 });
+  });
+
+  test.each(Object.keys(exceptionKeys) as Exception["rule"][])("%s is known by its own stage, and no other", (rule) => {
+    const [own, other] = rule.startsWith("base.") ? (["base", "scan"] as const) : (["scan", "base"] as const);
+    const use = (...stages: ("base" | "scan")[]) =>
+      lives(
+        [exception({ rule, [exceptionKeys[rule]]: "some" })],
+        stages.map((stage) => result([], { stage })),
+      )[0]?.use;
+    expect(use(own)).toEqual({ violations: 0, images: 0 });
+    expect(use(own, other)).toEqual({ violations: 0, images: 0 });
+    expect(use(other)).toBeUndefined();
+  });
+
+  test("an image without a name is one", () => {
+    const used = violation({ exception: applied() });
+    const nameless = { ...result([used, used]), subject: undefined } as unknown as StageResult;
+    expect(lives([exception()], [nameless, nameless])[0]?.use).toEqual({ violations: 4, images: 1 });
+  });
+
+  test.each<[what: string, of: Partial<Exception>, told: Partial<AppliedException>]>([
+    ["of another gate", { rule: "scan.gate", gate: "known" }, { gate: "epss" }],
+    ["of no gate, where one has one", { rule: "scan.gate", gate: "known" }, {}],
+    ["of another file", { file: "/etc/key" }, { file: "/etc/other" }],
+    ["of a file, where one has none", {}, { file: "/etc/key" }],
+    ["of a package, where one has none", {}, { package: "lodash" }],
+    ["of nothing that it names", {}, { thing: undefined as never }],
+  ])("what was set aside by one %s was not by it, beside its twin", (_what, of, told) => {
+    const { rule = "scan.severity" } = of;
+    const use = (exception: Partial<AppliedException>) =>
+      lives([{ ...excepted, ...of }], [result([violation({ rule, exception: applied(exception) })])])[0]?.use;
+    const excepted = exception();
+    const { gate, file } = of;
+    expect(use(told)).toEqual({ violations: 0, images: 0 });
+    expect(use({ ...(gate === undefined ? {} : { gate }), ...(file === undefined ? {} : { file }) })).toEqual({
+      ...{ violations: 1, images: 1 },
+    });
   });
 
   test("violations and images are counted", () => {
     const used = violation({ exception: applied() });
     const other = { repository: "r.example/till", digest: `sha256:${"b".repeat(64)}`, mediaType: "", children: [] };
-    const results = [result([used, used]), result([used], { subject: other as never }), result([])];
+    const subject = (more: object) => ({ subject: { ...other, ...more } as never });
+    const results = [result([used, used]), result([used], subject({})), result([])];
     expect(lives([exception()], results)[0]?.use).toEqual({ violations: 3, images: 2 });
+    const alike = [result([used], subject({ repository: "r.example/shop" })), ...results, results[1] as StageResult];
+    expect(lives([exception()], alike)[0]?.use).toEqual({ violations: 5, images: 3 });
+    const elsewhere = result([used], subject({ digest: `sha256:${"a".repeat(64)}` }));
+    expect(lives([exception()], [...results, elsewhere])[0]?.use).toEqual({ violations: 4, images: 3 });
   });
 
   test("what an overtaken one was applied for is the other's, so that not both are taken out", () => {
     const granted = [exception({ package: "lodash" }), exception({ expires: "2026-06-30" })];
     const told = lives(granted, [result([violation({ exception: applied({ package: "lodash" }) })])]);
     expect(told.map(isDead)).toEqual([true, false]);
+    expect(told[1]?.use).toEqual({ violations: 1, images: 1 });
+  });
+
+  test("so it is by way of a third, and of one that nobody overtakes it stays its own", () => {
+    const granted = [
+      exception({ package: "lodash" }),
+      exception({ package: "lodash", expires: "2026-06-15" }),
+      exception({ expires: "2026-06-30" }),
+      exception({ vulnerability: "CVE-2026-0002", expires: "2026-07-30" }),
+    ];
+    const told = lives(granted, [
+      result([
+        violation({ exception: applied({ package: "lodash" }) }),
+        violation({ exception: applied({ thing: "CVE-2026-0002" }) }),
+      ]),
+    ]);
+    // The first two are told alike; each was applied as far as the result tells.
+    expect(told.map(({ use }) => use?.violations)).toEqual([1, 2, 2, 1]);
+    expect(told.map(({ overtakenBy }) => overtakenBy)).toEqual([1, 2, undefined, undefined]);
+  });
+
+  test("nothing is said of an overtaking one where nobody can say it of itself", () => {
+    const granted = [exception(), exception({ expires: "2026-06-30" })];
+    expect(lives(granted, [result([], { stage: "base" })]).map(({ use }) => use)).toEqual([undefined, undefined]);
   });
 
   const pairs: [string, Partial<Exception>, Partial<Exception>, [number?, number?]][] = [
@@ -136,6 +223,11 @@ describe("what does nothing", () => {
     ["one is for all packages, and ends later", { package: "lodash" }, { expires: "2026-06-30" }, [1, undefined]],
     ["one is for all packages, comes first", {}, { package: "lodash" }, [undefined, 0]],
     ["one is for all packages, and the other is applied first", { package: "lodash" }, {}, []],
+    ["one is for all gates", { rule: "scan.gate", gate: "a" }, { rule: "scan.gate", expires: "2026-06-30" }, [1]],
+    ["for one gate", { rule: "scan.gate", gate: "a" }, { rule: "scan.gate", gate: "a" }, [undefined, 0]],
+    ["for two files", { file: "/a" }, { file: "/b", expires: "2026-06-30" }, []],
+    ["one is for all files, and sets aside another finding", { file: "/a" }, { expires: "2026-06-30" }, []],
+    ["for one file", { file: "/a" }, { file: "/a" }, [undefined, 0]],
     ["for two gates", { rule: "scan.gate", gate: "a" }, { rule: "scan.gate", gate: "b" }, []],
     ["one is for all packages, and ends sooner", { package: "lodash" }, { expires: "2026-05-30" }, []],
     ["for two packages", { package: "lodash" }, { package: "left-pad" }, []],

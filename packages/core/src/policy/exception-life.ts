@@ -92,14 +92,10 @@ export function isDead({ state, use, overtakenBy }: ExceptionLife): boolean {
   return use === undefined ? state === "lapsed" : use.violations === 0;
 }
 
-/** True where one exception is overtaken by another, be it by way of a third. */
+/** True where one exception is overtaken by another, be it by way of a third. Each ends later or stands before. */
 function leadsTo(exceptions: readonly Exception[], from: number, to: number): boolean {
-  let at = findOvertaking(exceptions, from);
-  for (let steps = 0; at !== undefined && steps < exceptions.length; steps += 1) {
-    if (at === to) return true;
-    at = findOvertaking(exceptions, at);
-  }
-  return false;
+  const next = findOvertaking(exceptions, from);
+  return next !== undefined && (next === to || leadsTo(exceptions, next, to));
 }
 
 /** With what those were applied for that it overtakes: results of before may name them. */
@@ -121,7 +117,7 @@ export function countDaysLeft(expires: string, now: Date): number {
 function findOvertaking(exceptions: readonly Exception[], index: number): number | undefined {
   const own = exceptions[index] as Exception;
   const found = exceptions.findIndex((other, at) => {
-    if (at === index || other.rule !== own.rule) return false;
+    if (other.rule !== own.rule) return false;
     if (canonicalThing(other.rule, thingOf(other)) !== canonicalThing(own.rule, thingOf(own))) return false;
     if (![undefined, packageOf(own)].includes(packageOf(other))) return false;
     if (other.gate !== undefined && other.gate !== own.gate) return false;
@@ -145,7 +141,7 @@ function countUse(exception: Exception, results: readonly StageResult[]): Except
         rule === exception.rule && (isSame(applied, exception) || isSame(lapsed, exception)),
     );
     violations += using.length;
-    if (using.length > 0) images.add(`${subject?.repository ?? ""}@${subject?.digest ?? ""}`);
+    if (using.length > 0) images.add(`${subject?.repository}@${subject?.digest}`);
   }
   return { violations, images: images.size };
 }

@@ -65,5 +65,5 @@ export function renderStageSigners(signers: Readonly<Record<string, StageSigner>
       ? `# environments: each that it promotes into has promoter: ${name}`
       : `# environments: requires, of ${speaks(name).join(", ")}: signers: [${name}]`,
   );
-  return `${notes.join("\n")}\n${stringify({ signers }, { lineWidth: 0 })}`;
+  return `${notes.join("\n")}\n${stringify({ signers })}`;
 }

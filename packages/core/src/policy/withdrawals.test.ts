@@ -1,8 +1,18 @@
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { UserError } from "@goldenpath/foundation/errors";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { policy as sample } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import { buildPointerStatement, planActivation, readPointerStatement } from "./pointer.ts";
 import type { PolicyPointer, Withdrawal } from "./pointer-facts.ts";
-import { maxWithdrawals, planWithdrawal } from "./withdrawals.ts";
+import {
+  describeWithdrawn,
+  encodeWithdrawals,
+  findWithdrawn,
+  maxWithdrawals,
+  planWithdrawal,
+  putInForce,
+  withdrawalsSchema,
+} from "./withdrawals.ts";
 
 const now = new Date("2026-11-09T12:00:00Z");
 const at = new Date("2026-11-08T12:00:00Z");
@@ -128,4 +138,174 @@ test("the next policy forgets none of them", () => {
     serial: 6,
     withdrawals: [of(image)],
   });
+});
+
+describe("a signer that was withdrawn", () => {
+  const [third, ninth] = [new Date("2026-11-03T00:00:00Z"), new Date("2026-11-09T00:00:00Z")];
+  const from = (time: Date, more: Partial<Withdrawal> = {}) => of({ ...signer, from: time }, more);
+  const lifted = { reason: "a false alarm", owner: "o", at: now };
+  const until = (withdrawals: Withdrawal[] | undefined, ends?: Date, name = "scan") => {
+    const scan = { publicKey: "x", ...(ends === undefined ? {} : { until: ends }) };
+    const signers = { ...sample.policy.signers, scan };
+    const loaded = putInForce({ ...sample, policy: { ...sample.policy, signers } }, { ...pointer, withdrawals });
+    return loaded.policy.signers[name]?.until;
+  };
+
+  test("counts until then, by the earliest, and never longer than the policy says", () => {
+    expect(until(undefined)).toBeUndefined();
+    expect(until([from(third)])).toEqual(third);
+    expect(until([from(ninth), from(third)])).toEqual(third);
+    expect(until([from(third), from(ninth)])).toEqual(third);
+    expect(until([from(third, { lifted }), from(ninth)])).toEqual(ninth);
+    expect(until([from(third)], undefined, "base")).toBeUndefined();
+    expect(until([from(ninth)], third)).toEqual(third);
+    expect(until([from(third)], ninth)).toEqual(third);
+  });
+
+  test("is the same policy as ever where no signer was, and the pointer is told either way", () => {
+    const told = { ...pointer, withdrawals: [of(image)] };
+    const loaded = putInForce(sample, told);
+    expect(loaded.policy).toBe(sample.policy);
+    expect(loaded.inForce).toBe(told);
+    expect(putInForce(sample, { ...pointer, withdrawals: [from(third)] }).policy).not.toBe(sample.policy);
+  });
+});
+
+test("an image and a base are found by their digest, as which of the two they were ever meant", () => {
+  const other = digestOf("another image");
+  const lifted = { reason: "r", owner: "o", at: now };
+  const find = (digest: Digest, ...withdrawals: Withdrawal[]) =>
+    findWithdrawn({ inForce: { ...pointer, withdrawals } }, digest)?.thing;
+  expect(find(image.digest, of(signer), of(image))).toEqual(image);
+  expect(find(base.digest, of({ ...base, digest: other }), of(base))).toEqual(base);
+  expect(find(other, of(image))).toBeUndefined();
+  expect(find(image.digest, of(image, { lifted }))).toBeUndefined();
+  expect(findWithdrawn({}, image.digest)).toBeUndefined();
+  expect(findWithdrawn({ inForce: pointer }, image.digest)).toBeUndefined();
+});
+
+test("a withdrawal is told by what it is of", () => {
+  expect(describeWithdrawn(image)).toBe(`image ${image.digest}`);
+  expect(describeWithdrawn(base)).toBe(`base ${image.digest}`);
+  expect(describeWithdrawn(signer)).toBe("signer 'scan' from 2026-11-03T00:00:00.000Z on");
+});
+
+describe("the pointer's withdrawals", () => {
+  const earlier = "2026-11-03T00:00:00.000Z";
+  const [written] = encodeWithdrawals([of(image)]);
+  const isRead = (...entries: object[]) => withdrawalsSchema.safeParse(entries).success;
+  const changed = (more: object) => isRead({ ...written, ...more });
+
+  test("are read as they are written", () => {
+    const all = [of(image), of(base, { lifted: { reason: "l", owner: "p", at: now } }), of(signer)];
+    expect(withdrawalsSchema.parse(encodeWithdrawals(all))).toEqual(all);
+    expect(encodeWithdrawals([of(image)])[0]).not.toHaveProperty("lifted");
+  });
+
+  test.each<[what: string, refused: object, twin: object]>([
+    ["of no digest", { thing: { kind: "image", digest: "sha256:1" } }, { thing: image }],
+    ["of a base of no digest", { thing: { kind: "base", digest: "latest" } }, { thing: base }],
+    ["of what is neither", { thing: { ...image, kind: "tag" } }, { thing: { ...image, kind: "base" } }],
+    ["with a key that nobody knows", { thing: { ...image, name: "x" } }, { thing: image }],
+    [
+      "of a signer of no name",
+      { thing: { ...signer, name: "", from: earlier } },
+      { thing: { ...signer, from: earlier } },
+    ],
+    ["of a signer from no time", { thing: { ...signer, from: "soon" } }, { thing: { ...signer, from: earlier } }],
+    ["without a reason", { reason: "" }, { reason: "r" }],
+    ["with a reason of a book", { reason: "x".repeat(501) }, { reason: "x".repeat(500) }],
+    ["without an owner", { owner: "" }, { owner: "o" }],
+    ["with an owner of a book", { owner: "x".repeat(201) }, { owner: "x".repeat(200) }],
+    ["of no time", { at: "yesterday" }, { at: earlier }],
+    ["with a word more", { by: "x" }, {}],
+    [
+      "lifted by nobody",
+      { lifted: { reason: "r", at: earlier } },
+      { lifted: { reason: "r", owner: "o", at: earlier } },
+    ],
+  ])("one %s is refused, and its twin is read", (_what, refused, twin) => {
+    expect(changed(refused)).toBe(false);
+    expect(changed(twin)).toBe(true);
+  });
+
+  test("are told to have no digest where they have none", () => {
+    const { error } = withdrawalsSchema.safeParse([{ ...written, thing: { ...image, digest: "" } }]);
+    expect(error?.issues.map(({ message }) => message)).toEqual(["expected a digest"]);
+  });
+
+  test("are so many at most", () => {
+    const many = (count: number) => isRead(...Array.from({ length: count }, () => written as object));
+    expect(many(maxWithdrawals)).toBe(true);
+    expect(many(maxWithdrawals + 1)).toBe(false);
+  });
+});
+describe("who asks is told what is wrong", () => {
+  const tell = (run: () => unknown): unknown => {
+    try {
+      return run();
+    } catch (error) {
+      const { message, wayOut } = error as UserError;
+      return [message, wayOut];
+    }
+  };
+
+  test("with what is said, to the letter", () => {
+    const plan = (more: object) => planWithdrawal([], { ...ask, thing: image, ...more });
+    const reason = "--reason says nothing, or is longer than 500 characters";
+    const owner = "--owner says nothing, or is longer than 200 characters";
+    expect(() => plan({ reason: "" })).toThrow(reason);
+    expect(() => plan({ reason: "x".repeat(501) })).toThrow(reason);
+    expect(plan({ reason: "x".repeat(500) })).toHaveLength(1);
+    expect(() => plan({ owner: " " })).toThrow(owner);
+    expect(() => plan({ owner: "x".repeat(201) })).toThrow(owner);
+    expect(plan({ owner: "x".repeat(200) })).toHaveLength(1);
+  });
+
+  test("with what there is to lift", () => {
+    const lifted = { reason: "r", owner: "o", at };
+    const wayOut = "Name what was withdrawn, a signer with the same --from.";
+    expect(tell(() => planWithdrawal([], { ...undo, thing: image }))).toEqual([
+      `image ${image.digest} is not withdrawn (there is: nothing)`,
+      wayOut,
+    ]);
+    const some = [of(base), of(image, { lifted }), of(signer)];
+    expect(tell(() => planWithdrawal(some, { ...undo, thing: image }))).toEqual([
+      `image ${image.digest} is not withdrawn (there is: base ${base.digest}, signer 'scan' from 2026-11-03T00:00:00.000Z on)`,
+      wayOut,
+    ]);
+  });
+
+  test("with what makes room", () => {
+    const full = Array.from({ length: maxWithdrawals }, (_, index) => of({ ...image, digest: digestOf(`${index}`) }));
+    expect(tell(() => planWithdrawal(full, { ...ask, thing: image }))).toEqual([
+      "100 things are withdrawn, and the pointer holds 100",
+      "Take signers and bases out of the policy, and activate it; then lift what that covers.",
+    ]);
+    expect(planWithdrawal(full.slice(1), { ...ask, thing: image })).toHaveLength(maxWithdrawals);
+  });
+});
+
+test("a base of the image's digest is no child that went with it, nor is what was withdrawn at another time", () => {
+  const child = digestOf("child");
+  const before = [of(image), of({ kind: "base", digest: child }), of({ kind: "image", digest: child }, { at: now })];
+  const isLifted = (...given: Withdrawal[]) =>
+    planWithdrawal(given, { ...undo, thing: image, children: [child] })?.map((each) => each.lifted !== undefined);
+  expect(isLifted(...before)).toEqual([true, false, false]);
+  expect(isLifted(...before, of({ kind: "image", digest: child }))).toEqual([true, false, false, true]);
+  // What was lifted before says so as it did then.
+  const early = { reason: "early", owner: "o", at };
+  const again = planWithdrawal([of(image), of({ kind: "image", digest: child }, { lifted: early })], {
+    ...undo,
+    ...{ thing: image, children: [child] },
+  });
+  expect(again?.map(({ lifted }) => lifted?.reason)).toEqual([undo.reason, "early"]);
+});
+
+test("a signer and an image, a base and an image of one digest are different things", () => {
+  expect(planWithdrawal([of(signer)], { ...ask, thing: image })).toHaveLength(2);
+  expect(planWithdrawal([of(image)], { ...ask, thing: signer })).toHaveLength(2);
+  expect(planWithdrawal([of(base)], { ...ask, thing: image })).toHaveLength(2);
+  expect(planWithdrawal([of(signer)], { ...ask, thing: { ...signer, name: "base" } })).toHaveLength(2);
+  expect(planWithdrawal([of(signer)], { ...ask, thing: { ...signer } })).toBeUndefined();
 });

@@ -101,7 +101,9 @@ describe("what an image stands on", () => {
     const bases = [golden, { ...golden, name: "next", digests: [] }];
     expect(judge(base(newest), "base", { bases })).toEqual([]);
     expect(judge(base("1"), "base", { bases })).toEqual([expect.stringContaining("is not pinned")]);
-    expect(judge(base(foreign), "base", { bases })).toEqual([expect.stringContaining("is no approved version")]);
+    expect(judge(base(foreign), "base", { bases })).toEqual([
+      expect.stringContaining("is no approved version of base 'golden'"),
+    ]);
   });
 
   test("is told the bases that there are: those that are not over and have a version", () => {

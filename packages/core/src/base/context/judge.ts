@@ -64,52 +64,56 @@ function judgeMention(mention: Mention, rules: ContextRules): ContextProblem[] {
     return [{ file, line, level: "refused", problem, wayOut: "Write HOST/NAME:TAG@sha256:…" }];
   }
   const own = rules.bases.filter(({ image }) => isSameRepository(parseRepository(image), reference));
-  if (own.length > 0) return judgeBase(mention, reference, own, rules);
+  const [first] = own;
+  if (first !== undefined) return judgeBase(mention, reference, { first, own }, rules);
+  if (use === "base") {
+    const wayOut = `Build on one of: ${listBases(rules)}.`;
+    return [{ file, line, level: "refused", problem: `${name} is no approved base`, wayOut }];
+  }
   const listed = rules.buildImages.filter(({ image }) => isSameRepository(parseRepository(image), reference));
-  if (use !== "base" && listed.length > 0) return judgeListed(mention, reference, listed);
-  const allowed = use === "base" ? rules.bases : [...rules.bases, ...rules.buildImages];
-  const images = [...new Set(allowed.map(({ image }) => image))].join(", ") || "none: the policy lists no image";
-  const wayOut =
-    use === "base" ? `Build on one of: ${listBases(rules)}.` : `Use one of ${images}, or have it added to the policy.`;
-  const what = use === "base" ? "is no approved base" : "is no image of the policy";
-  return [{ file, line, level: "refused", problem: `${name} ${what}`, wayOut }];
+  if (listed.length > 0) return judgeListed(mention, reference, listed);
+  const images = new Set([...rules.bases, ...rules.buildImages].map(({ image }) => image));
+  const wayOut = `Use one of ${[...images].join(", ") || "none: the policy lists no image"}, or have it added to the policy.`;
+  return [{ file, line, level: "refused", problem: `${name} is no image of the policy`, wayOut }];
 }
 
 function listBases({ bases, now }: ContextRules): string {
-  const usable = bases.filter(({ until }) => until === undefined || !isDayOver(until, now));
   return (
-    usable
+    listUsable(bases, now)
       .flatMap(({ name, image, digests }) => (digests.length === 0 ? [] : [`${image}@${digests.at(-1)} (${name})`]))
       .join(", ") || "none at present"
   );
 }
 
+function listUsable(bases: ContextRules["bases"], now: Date): ContextRules["bases"] {
+  return bases.filter(({ until }) => until === undefined || !isDayOver(until, now));
+}
+
 function judgeBase(
   { file, line, name }: Mention,
   reference: Reference,
-  bases: ContextRules["bases"],
+  { first, own }: { first: ContextRules["bases"][number]; own: ContextRules["bases"] },
   { now }: ContextRules,
 ): ContextProblem[] {
   const { digest } = reference;
-  const usable = bases.filter(({ until }) => until === undefined || !isDayOver(until, now));
-  const newest = usable.flatMap(({ digests }) => digests).at(-1);
+  const usable = listUsable(own, now);
+  const newest = usable.flatMap(({ name: of, digests }) => digests.map((version) => ({ of, version }))).at(-1);
   if (newest === undefined) {
-    const [over] = bases;
     const why =
       usable.length === 0
-        ? `which was approved until ${over?.until}`
+        ? `which was approved until ${first.until}`
         : "of which no version has an approval that holds";
-    const problem = `${name} is base '${over?.name}', ${why}`;
+    const problem = `${name} is base '${first.name}', ${why}`;
     return [{ file, line, level: "refused", problem, wayOut: "Build on another base, or have its approval extended." }];
   }
-  const pinned = pin(reference, newest);
+  const pinned = pin(reference, newest.version);
   const fix = { from: name, to: pinned };
   if (digest === undefined) {
     const problem = `${name} is not pinned: its tag may be another image tomorrow`;
     return [{ file, line, level: "warning", problem, wayOut: `Write ${pinned}.`, fix }];
   }
   if (usable.some(({ digests }) => digests.includes(digest))) return [];
-  const problem = `${name} is no approved version of base '${usable.at(-1)?.name}'`;
+  const problem = `${name} is no approved version of base '${newest.of}'`;
   return [{ file, line, level: "refused", problem, wayOut: `Write ${pinned}.`, fix }];
 }
 
@@ -133,13 +137,13 @@ function judgeListed(
 }
 
 /** With the tag that stands there, which tells people which line of versions it is. */
-function pin({ registry, name, tag }: Reference, digest: Digest): string {
-  return formatReference({ registry, name, ...(tag === undefined ? {} : { tag }), digest });
+function pin(reference: Reference, digest: Digest): string {
+  return formatReference({ ...reference, digest });
 }
 
 function readReference(name: string): Reference | undefined {
   try {
-    return parseReference(name, "image");
+    return parseReference(name);
   } catch (error) {
     if (error instanceof UserError) return undefined;
     throw error;

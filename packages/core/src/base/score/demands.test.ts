@@ -23,10 +23,11 @@ describe("points that are proven", () => {
       check("publisher", "signature"),
       check("publisher", "registry", "bad"),
       check("updated", "signature", "unknown"),
+      check("updated", "registry"),
       check("needless", "layers"),
       check("needless", "layers"),
     ];
-    expect(proveScore({ checks })).toEqual({ publisher: 5, updated: 0, open: 0, needless: 10 });
+    expect(proveScore({ checks })).toEqual({ publisher: 5, updated: 5, open: 0, needless: 10 });
   });
 });
 
@@ -57,7 +58,7 @@ describe("a score that does not meet what is asked for, beside one that does", (
 
   test("what the policy asks of it is proven points, and what the caller asks comes besides", () => {
     expect(judge(50, [ofCheck("signed", "good")], [], { publisher: 6 })).toEqual([
-      expect.stringContaining("5 proven points for publisher"),
+      "linux/amd64 has 5 proven points for publisher (Is its publisher reputable?), and the policy asks for 6",
     ]);
     expect(judge(49, [ofCheck("signed", "bad")], ["signed"], { publisher: 1 })).toHaveLength(3);
     expect(judge(50, [ofCheck("signed", "good")], [], { publisher: 5 })).toEqual([]);
@@ -81,7 +82,8 @@ test("a repository is held to what each base in it asks for, and to no other's",
     base("c", "r.test/c", { open: 3 }),
   ];
   expect(listLeast(bases, "r.test/a")).toEqual([{ open: 1 }, { open: 2 }]);
-  expect(listLeast([base("d", "r.test/a")], "r.test/a")).toEqual([]);
+  const listed = { name: "e", image: "r.test/a", digests: [] };
+  expect(listLeast([base("d", "r.test/a"), listed], "r.test/a")).toEqual([]);
 });
 
 test.each<[string, unknown]>([

@@ -22,6 +22,7 @@ describe("what an upper layer does to its base", () => {
     expect(told([entry("etc/motd", "own")])).toEqual([
       ["base.changed", expect.stringMatching(/^layer 3 .*\/etc\/motd of base 'golden'/)],
     ]);
+    expect(told([entry("etc/motd", "own")])[0]?.[1]).toBe("layer 3 overwrites /etc/motd of base 'golden'");
     expect(told([entry("app/server", "own"), entry("etc/motd", "base")])).toEqual([]);
     expect(judge([entry("etc/motd", "own")]).children.map(({ verdict }) => verdict)).toEqual(["fail"]);
   });

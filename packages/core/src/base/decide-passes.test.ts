@@ -1,8 +1,25 @@
-import { amd64, arm64, base, child, decide, exception, golden, id, labelled } from "@goldenpath/testing/base-facts";
+import {
+  amd64,
+  arm64,
+  base,
+  child,
+  decide,
+  exception,
+  golden,
+  id,
+  labelled,
+  now,
+} from "@goldenpath/testing/base-facts";
 import { describe, expect, test } from "vitest";
 import type { Exception } from "../policy/schema.ts";
+import type { Approval } from "./approval/choose.ts";
+import type { ApprovalState } from "./approval/judge.ts";
 import type { BaseFacts, ChildBaseFacts } from "./decide.ts";
 import { lifecycleLabel } from "./label.ts";
+
+const credential = (path: string): ChildBaseFacts["leftovers"][number] => ({
+  ...{ kind: "credential", layer: 2, path, what: "a token of npm", size: 9, at: { line: 1, hash: "01234567" } },
+});
 
 describe("an image that passes", () => {
   const decideBaseOf = (image: ChildBaseFacts, change: Partial<BaseFacts> = {}) => {
@@ -43,6 +60,28 @@ describe("an image that passes", () => {
     expect(own.children[0]).toMatchObject({ verdict: "fail", antipatterns: { looked: ["root-user"] } });
     expect(own.children[0]?.antipatterns.found).toHaveLength(1);
     expect(own.notes).toEqual([]);
+  });
+
+  test("with many of them: ten are noted, and how many more an environment may refuse", () => {
+    const noted = (count: number) => {
+      const leftovers = Array.from({ length: count }, (_, at) => credential(`srv/${at}`));
+      return decideBaseOf(child("os libc app", { leftovers }), { looked: ["credentials"] }).notes;
+    };
+    expect(noted(10)).toHaveLength(10);
+    expect(noted(11)).toHaveLength(11);
+    expect(noted(12).at(-1)).toBe("linux/amd64: 2 more that an environment may refuse");
+  });
+
+  test("with a credential in a file, which is told with it, and which an exception for that file alone sets aside", () => {
+    const image = child("os libc app", { leftovers: [credential("srv/a")] });
+    const rules: BaseFacts["rules"] = { refuse: ["credentials"], mustHave: [] };
+    const excepted = (file: string) => ({ rules, exceptions: [exception({ rule: "base.credential", file })] });
+    expect(decideBaseOf(image, excepted("/srv/a")).children[0]?.antipatterns.found).toStrictEqual([
+      { kind: "credentials", problem: expect.stringContaining("at /srv/a"), file: "/srv/a" },
+    ]);
+    expect(decide([image], excepted("/srv/b")).children[0]?.verdict).toBe("fail");
+    const user = decide([child("os libc app")], { looked: ["root-user"] }).children[0]?.antipatterns.found;
+    expect(user?.[0]).not.toHaveProperty("file");
   });
 
   test("on an approved base", () => {
@@ -98,6 +137,40 @@ describe("an image that passes", () => {
       "linux/amd64: the image is base 'golden' itself, with nothing on top of it",
     ]);
     expect(decideBaseOf(child("os libc app")).notes).toEqual([]);
+    // Of no layers at all none is a base's.
+    expect(decide([child("")]).notes).toEqual([]);
+  });
+
+  test("with a base that counts by signed approvals, and what will be refused of that as a note", () => {
+    const approval: Approval = {
+      ...{ approvedAt: now, endOfLife: "2026-05-12", role: "run-only", proven: [], signers: ["platform"] },
+      bundle: id("approval"),
+    };
+    const signed = (change: Partial<Approval>, rules: ApprovalState["rules"] = {}) => ({
+      ...golden,
+      approval: { rules, newer: [], found: { kind: "approved" as const, approval: { ...approval, ...change } } },
+    });
+    const app = child("os libc app");
+    expect(decideBaseOf(app, { approved: [signed({})] }).notes).toEqual([]);
+    const warned = decideBaseOf(app, { approved: [signed({}, { warnBefore: 5 * 86_400_000 })] });
+    expect(warned.notes).toEqual([
+      expect.stringMatching(`^linux/amd64: base 'golden' \\(r.test/golden@${golden.digest}\\): .*2026-05-12`),
+    ]);
+    // Refused beside it: the day after, and where nobody has approved it.
+    const over = decide([app], { approved: [signed({ endOfLife: "2026-05-09" })] });
+    expect(over.violations).toMatchObject([
+      { rule: "base.expired", problem: expect.stringMatching(/^it stands on base 'golden' \(r\.test\/golden@sha256:/) },
+    ]);
+    const problem = "nobody of platform has signed an approval of it";
+    const unsigned = { ...golden, approval: { rules: {}, newer: [], found: { kind: "refused" as const, problem } } };
+    expect(decide([app], { approved: [unsigned] }).violations).toMatchObject([
+      { rule: "base.approval", problem: expect.stringContaining(problem) },
+    ]);
+    // Of two names of the same layers one that holds counts, and only that is a way out.
+    const twin = base("twin", "os libc");
+    expect(decideBaseOf(app, { approved: [unsigned, twin] }).children[0]?.base).toEqual(twin);
+    const [foreign] = decide([child("foreign")], { approved: [unsigned, twin] }).violations;
+    expect(foreign?.wayOut).toContain("('twin', r.test/twin)");
   });
 
   test("with a label that agrees with the layers, whatever it calls the base", () => {
@@ -120,6 +193,8 @@ describe("an image that passes", () => {
     expect(decision.violations).toMatchObject([
       { rule: "base.approved", exception: { owner: "team-shop", expires: "2026-05-31" } },
     ]);
-    expect(decision.children[0]?.base).toBeUndefined();
+    const { base, claimed, ...told } = decision.children[0] ?? {};
+    expect([base, claimed]).toEqual([undefined, undefined]);
+    expect(told).toMatchObject({ matchedLayers: 0, totalLayers: 2, sameLayers: [], upgraded: [] });
   });
 });

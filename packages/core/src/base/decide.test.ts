@@ -224,6 +224,13 @@ describe("an image that is refused", () => {
       ["not those of any", "layer 2"],
     ],
     [
+      "with fewer layers than its config says",
+      child("os libc app", { layers: ids("os libc") }),
+      {},
+      ["base.layer-contradicts"],
+      [`layer 3 is ${id("app")}, and what it unpacks to is not there`],
+    ],
+    [
       "with an exception for another repository",
       child("foreign app"),
       { exceptions: [exception({ repository: "r.test/quarantine" })] },
@@ -293,7 +300,10 @@ describe("an image that is refused", () => {
       approved: [golden, { ...golden, platform: arm64 }],
     });
     expect(decision.violations).toMatchObject([
-      { rule: "base.approved", platform: "linux/arm64", thing: `r.test/quarantine/shop@${id("other")}` },
+      {
+        ...{ rule: "base.approved", platform: "linux/arm64", thing: `r.test/quarantine/shop@${id("other")}` },
+        problem: "its lowest layers are not those of any approved base for linux/arm64",
+      },
     ]);
     expect(decision.children.map(({ verdict }) => verdict)).toEqual(["pass", "fail"]);
   });
@@ -307,6 +317,10 @@ describe("an image that is refused", () => {
     const wayOut = (image: ChildBaseFacts): string => decide([image], { approved }).violations[0]?.wayOut ?? "";
     expect(wayOut(child("foreign"))).toContain("('golden', r.test/golden)");
     expect(wayOut(child("foreign"))).not.toMatch(/rich|arm/);
+    const more = [golden, base("slim", "os"), { ...golden, digest: id("older"), diffIds: ids("os old") }];
+    expect(decide([child("foreign")], { approved: more }).violations[0]?.wayOut).toContain(
+      "('golden', r.test/golden; 'slim', r.test/slim)",
+    );
     expect(wayOut(child("foreign", { platform: { ...amd64, architecture: "s390x" } }))).toContain(
       "there is none for linux/s390x",
     );

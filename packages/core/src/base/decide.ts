@@ -105,16 +105,18 @@ export interface BaseDecision {
  */
 export function decideBase(facts: BaseFacts): BaseDecision {
   const children = facts.children.map((child) => decideChild(child, facts));
-  const notes = children
-    .filter((child) => child.base !== undefined && child.matchedLayers === child.totalLayers)
-    .map(
-      (child) =>
-        `${formatPlatform(child.platform)}: the image is base '${child.base?.name}' itself, with nothing on top of it`,
-    );
-  notes.push(...children.flatMap(describeUpgrades));
-  notes.push(...children.flatMap((child) => describeEnd(child, facts.now)));
-  notes.push(...children.flatMap((child) => describeAntipatterns(child, facts.rules)));
+  const notes = [
+    ...children.flatMap(describeBaseItself),
+    ...children.flatMap(describeUpgrades),
+    ...children.flatMap((child) => describeEnd(child, facts.now)),
+    ...children.flatMap((child) => describeAntipatterns(child, facts.rules)),
+  ];
   return { children, violations: children.flatMap((child) => child.violations), notes };
+}
+
+function describeBaseItself({ platform, base, matchedLayers, totalLayers }: ChildBaseDecision): string[] {
+  if (base === undefined || matchedLayers !== totalLayers) return [];
+  return [`${formatPlatform(platform)}: the image is base '${base.name}' itself, with nothing on top of it`];
 }
 
 /** What no rule of this stage refuses, and an environment may. */
@@ -342,13 +344,12 @@ function judgeLabel(child: ChildBaseFacts, base: ApprovedBase | undefined): Foun
   ];
   if (label.kind === "none") return [];
   if (label.kind === "malformed") return contradiction(`can't be read: ${label.why}`);
-  const top = base?.diffIds.at(-1);
-  if (base === undefined || top === undefined) {
+  if (base === undefined) {
     return child.diffIds.includes(label.topLayer)
       ? []
       : contradiction(`names a top layer of the run image, ${label.topLayer}, which the image does not have`);
   }
-  if (label.topLayer === top) return [];
+  if (label.topLayer === base.diffIds.at(-1)) return [];
   const at = child.diffIds.indexOf(label.topLayer);
   const says = at === -1 ? `${label.topLayer}, which the image does not have` : `layer ${at + 1}`;
   return contradiction(

@@ -220,6 +220,7 @@ describe("what is looked for in an image's files", () => {
     expect(has(chain(40), "/l40")).toEqual([]);
     expect(has(chain(41), "/l41")).toEqual(["it has nothing at /l41"]);
     expect(has([link("a", "b"), link("b", "a")], "/a")).toEqual(["it has nothing at /a"]);
+    expect(has([link("a", "b"), link("b", "a")], "/a/x")).toEqual(["it has nothing at /a/x"]);
     expect(has([link("a", "../../..")], "/a")).toEqual([]);
     expect(has([link("a", "nowhere")], "/a")).toEqual(["it has nothing at /a"]);
   });

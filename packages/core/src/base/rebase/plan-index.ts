@@ -6,7 +6,7 @@ import {
   isRunnable,
   type Platform,
 } from "@goldenpath/registry-client/oci/manifest";
-import { nameBase, replaceNamed } from "./plan.ts";
+import { baseKeys, nameBase, replaceNamed } from "./plan.ts";
 
 /** What takes the place of one image of an index: itself, where it stood on the new base already. */
 export interface RebasedChild {
@@ -71,6 +71,5 @@ function describePlatform(
 
 function rename(annotations: Readonly<Record<string, string>>, base: SharedBase): Record<string, string> {
   if (base !== undefined) return replaceNamed(annotations, nameBase(base.name, base.digest));
-  const named = Object.keys(nameBase("", "sha256:"));
-  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !named.includes(key)));
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !baseKeys.includes(key)));
 }

@@ -33,6 +33,9 @@ export interface RebasePlan {
 const baseName = "org.opencontainers.image.base.name";
 const baseDigest = "org.opencontainers.image.base.digest";
 
+/** Of what annotations say the base's alone. */
+export const baseKeys: readonly string[] = [baseName, baseDigest];
+
 /** What annotations, and labels of the same names, say of a base. */
 export function nameBase(name: string, digest: Digest): Record<string, string> {
   return { [baseName]: name, [baseDigest]: digest };
@@ -66,7 +69,7 @@ export function planRebase({ image, oldBase, newBase, newName, newDigest }: Reba
   const count = oldBase.config.rootfs.diff_ids.length;
   const { variant: _variant, "os.version": _version, "os.features": _features, ...kept } = image.config;
   const system = Object.fromEntries(
-    ["os", "architecture", "variant", "os.version", "os.features"].flatMap((key) =>
+    ["variant", "os.version", "os.features"].flatMap((key) =>
       newBase.config[key] === undefined ? [] : [[key, newBase.config[key]]],
     ),
   );
@@ -118,13 +121,9 @@ function translateType({ mediaType }: Descriptor, isDocker: boolean): string {
  * one of the three does not have as many as layers, none is kept.
  */
 function joinHistory(image: RebasePart, oldBase: RebasePart, newBase: RebasePart): ImageConfig["history"] {
+  const tell = ({ config }: RebasePart) => config.history ?? [];
   const isWhole = [image, oldBase, newBase].every(
-    ({ config }) =>
-      (config.history ?? []).filter((entry) => entry.empty_layer !== true).length === config.rootfs.diff_ids.length,
+    (part) => tell(part).filter((entry) => entry.empty_layer !== true).length === part.config.rootfs.diff_ids.length,
   );
-  if (!isWhole) return [];
-  return [
-    ...(newBase.config.history ?? []),
-    ...(image.config.history ?? []).slice((oldBase.config.history ?? []).length),
-  ];
+  return isWhole ? [...tell(newBase), ...tell(image).slice(tell(oldBase).length)] : [];
 }

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
+import type { Active } from "./active.ts";
 import type { Traffic } from "./client.ts";
 import { type Answer, addChunk, answerOf, endFlow, type Flow, startFlow, watchWhileSending } from "./flow.ts";
 import type { Place } from "./host-gate.ts";
@@ -24,8 +25,8 @@ export interface ExchangeContext {
   traffic: Traffic;
   /** Called before the place is left, so that what a host says (429) holds for whoever is next. */
   onAnswer(status: number, header: (name: string) => string | undefined): void;
-  /** Everything under way; what is called ends it with this error. */
-  active: Set<(error: Error) => void>;
+  /** Everything under way. */
+  active: Active;
 }
 
 /**

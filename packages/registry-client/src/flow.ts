@@ -1,4 +1,5 @@
 import type { Dispatcher } from "undici";
+import type { Active } from "./active.ts";
 import type { Place } from "./host-gate.ts";
 import { type StallWatch, watchForStall } from "./stall.ts";
 
@@ -32,8 +33,9 @@ export interface Flow {
   /** Milliseconds. */
   readonly stallTimeout: number;
   readonly place: Place;
-  readonly active: Set<(error: Error) => void>;
-  /** Ends it with an error; what is in `active`. */
+  /** Takes it out of what is under way. */
+  readonly leave: () => void;
+  /** Ends it with an error. */
   readonly fail: (error: Error) => void;
 }
 
@@ -46,7 +48,7 @@ const worthReading = 64 * 1024;
 
 /** `reject` is called with what ended it before there was an answer. */
 export function startFlow(
-  { stallTimeout, place, active }: Pick<Flow, "stallTimeout" | "place" | "active">,
+  { stallTimeout, place, active }: Pick<Flow, "stallTimeout" | "place"> & { active: Active },
   reject: (error: Error) => void,
 ): Flow {
   const fail = (error: Error): void => {
@@ -68,10 +70,9 @@ export function startFlow(
     watch: watchPlace(watchForStall(stallTimeout, fail), place),
     stallTimeout,
     place,
-    active,
+    leave: active.add(fail),
     fail,
   };
-  active.add(fail);
   flow.watch.arm();
   return flow;
 }
@@ -112,7 +113,7 @@ export function watchWhileSending(flow: Flow): StallWatch {
 export function endFlow(flow: Flow): void {
   flow.state = "ended";
   flow.watch.end();
-  flow.active.delete(flow.fail);
+  flow.leave();
   flow.place.leave();
   flow.wake?.();
 }

@@ -1,11 +1,12 @@
 import { InfrastructureError } from "@goldenpath/foundation/errors";
+import { type Active, createActive } from "./active.ts";
 
 /** The end of all that a client does: by its caller's signal, or because it is closed. */
 export interface Stop {
   /** Aborted with the error to throw. */
   signal: AbortSignal;
-  /** Everything under way; what is called ends it with this error. */
-  active: Set<(error: Error) => void>;
+  /** Everything under way. */
+  active: Active;
   /** Called when it ends, before what is active is. Where it has ended already, at once. */
   onEnd(action: (reason: InfrastructureError) => void): void;
   /** Waits, unless the end comes first. @throws InfrastructureError `aborted` */
@@ -19,13 +20,13 @@ export function createStop(
 ): Stop {
   const controller = new AbortController();
   const { signal } = controller;
-  const active: Stop["active"] = new Set();
+  const active = createActive();
   const actions: ((reason: InfrastructureError) => void)[] = [];
 
   function end(reason: InfrastructureError): void {
     controller.abort(reason);
     for (const action of actions) action(reason);
-    for (const fail of [...active]) fail(reason);
+    active.failAll(reason);
   }
   const onAbort = (): void =>
     end(new InfrastructureError("the work was given up", { code: "aborted", cause: given?.reason }));

@@ -16,6 +16,7 @@ describe("one line", () => {
       "a\u001b[31mb\u001b]8;;https://x\u0007c\u001b]0;t\u001b\\d\u001bPq\u001b\\e\u001b(Bf",
       "abcdef",
     ],
+    ["lines of plain text, as often as they end", "a\n\n\nb\nc", "a b c"],
   ])("without %s", (_kind, text, expected) => {
     expect(cleanLine(text)).toBe(expected);
   });
@@ -47,6 +48,19 @@ describe("one line", () => {
 
 test("a text keeps its lines, and gets no more than they are", () => {
   expect(cleanText("a\r\n  b\u0085c\td\n")).toBe("a\n  b\nc d\n");
+});
+
+test("plain text stays as it is, and one character of it that is not plain is cleaned as in any other", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "grapheme-ascii" }), fc.nat(), (text, place) => {
+      expect(cleanText(text)).toBe(text);
+      const at = place % (text.length + 1);
+      const put = (unfit: string): string => text.slice(0, at) + unfit + text.slice(at);
+      expect(cleanText(put("\u202e"))).toBe(put("\ufffd"));
+      expect(cleanText(put("\t"))).toBe(put(" "));
+      expect(cleanLine(put("\u0007"))).toBe(put("\ufffd"));
+    }),
+  );
 });
 
 test("all of a document is cleaned, the names of its fields as well", () => {

@@ -22,12 +22,20 @@ const lineBreaks = /[\t\n\v\f\r\u0085\u2028\u2029]+/g;
  */
 const unfit = /[[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\u{fe0e}\u{fe0f}]]/gv;
 const replacement = "\ufffd";
+/** What most text has nothing of; looked for first, as the classes of Unicode take a hundred times as long. */
+const beyondAscii = /[^\n -~]/;
+
+/** Whether each line of it is printable ASCII, which nothing here changes. */
+export function isPlain(text: string): boolean {
+  return !beyondAscii.test(text);
+}
 
 /**
  * One line of it, at most `maxLength` characters (UTF-16 units) long: each unfit character shows as `�`, so that it is
  * seen that there was one.
  */
 export function cleanLine(text: string, maxLength = Number.POSITIVE_INFINITY): string {
+  if (isPlain(text)) return cut(text.replace(/\n+/g, " "), maxLength);
   return cut(replaceUnfit(text.replace(escapeSequence, "").replace(lineBreaks, " ")), maxLength);
 }
 
@@ -36,6 +44,7 @@ export function cleanLine(text: string, maxLength = Number.POSITIVE_INFINITY): s
  * of its own.
  */
 export function cleanText(text: string): string {
+  if (isPlain(text)) return text;
   return text
     .replace(escapeSequence, "")
     .split(/\r\n|[\n\v\f\r\u0085\u2028\u2029]/)

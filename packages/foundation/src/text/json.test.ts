@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { readAnswerAs, stringifyJson } from "./json.ts";
+import { DeepJson, parseJson, readAnswerAs, stringifyJson } from "./json.ts";
 
 test("what is unfit to be shown is escaped, and is there again when it is parsed", () => {
   const value = { "a\u0085::error::x": "b\u202ec\u{e0041}\u2028\ud800 ##[error]d\u007f\ufeff", plain: "ümläut ⚠️ 😀" };
@@ -39,4 +39,12 @@ test("an answer as documented is read, without what is not", () => {
   expect(readAnswerAs('{"token":"t","of":{"id":1,"more":2}}', answer)).toEqual({
     value: { token: "t", of: { id: 1 } },
   });
+});
+
+test("a document may be as wide as it likes, and no deeper than all can read", () => {
+  const nested = (depth: number): string => `${'[{"a":'.repeat(depth / 2)}1${"}]".repeat(depth / 2)}`;
+  expect(() => parseJson(nested(130))).toThrow("it is nested deeper than 128 levels");
+  expect(() => parseJson(`{"wide":[${"[],".repeat(500)}[]],"deep":${nested(128)}}`)).toThrow(DeepJson);
+  expect(parseJson(nested(128))).toBeInstanceOf(Array);
+  expect(parseJson(`[${"{},".repeat(500)}"${"[{".repeat(500)}"]`)).toHaveLength(501);
 });

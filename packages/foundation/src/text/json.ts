@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isPlain } from "./clean.ts";
 
 /**
  * What JSON.stringify leaves as it is, and no terminal, editor or log should get; inside JSON such characters stand in
@@ -11,14 +12,15 @@ const unfit = /[[\u{7f}-\u{9f}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}
  * a runner takes for a command (`##[`). Whoever parses it gets what was put in.
  */
 export function stringifyJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, null, indent)
-    .replace(unfit, (character) =>
-      Array.from(
-        { length: character.length },
-        (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`,
-      ).join(""),
-    )
-    .replaceAll("##[", "#\\u0023[");
+  const text = JSON.stringify(value, null, indent);
+  return (isPlain(text) ? text : text.replace(unfit, escapeUnits)).replaceAll("##[", "#\\u0023[");
+}
+
+function escapeUnits(character: string): string {
+  return Array.from(
+    { length: character.length },
+    (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`,
+  ).join("");
 }
 
 /**
@@ -37,8 +39,19 @@ export class DeepJson extends SyntaxError {}
  */
 export function parseJson(text: string): unknown {
   // Before it is parsed: what is a bomb is not built first.
-  if (isDeeperThan(text, maxJsonDepth)) throw new DeepJson(`it is nested deeper than ${maxJsonDepth} levels`);
+  if (opensMoreThan(text, maxJsonDepth) && isDeeperThan(text, maxJsonDepth))
+    throw new DeepJson(`it is nested deeper than ${maxJsonDepth} levels`);
   return JSON.parse(text);
+}
+
+/** Most documents have fewer brackets in all than one may have inside each other: those need no walk. */
+function opensMoreThan(text: string, most: number): boolean {
+  let opened = 0;
+  for (const bracket of ["{", "["]) {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1))
+      if (++opened > most) return true;
+  }
+  return false;
 }
 
 function isDeeperThan(text: string, most: number): boolean {

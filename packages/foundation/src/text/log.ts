@@ -6,7 +6,9 @@ import { cleanLine, cleanText } from "./clean.ts";
  * Such text is shown as what it is.
  */
 export function cleanLog(text: string): string {
-  return cleanText(text)
+  const clean = cleanText(text);
+  if (!clean.includes("::") && !clean.includes("##[")) return clean;
+  return clean
     .split("\n")
     .map((line) => (/^[\s\ufffd]*::/.test(line) ? `| ${breakCommands(line)}` : breakCommands(line)))
     .join("\n");

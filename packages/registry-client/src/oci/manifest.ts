@@ -213,7 +213,7 @@ export function parseReferrersIndex(
     const { data } = descriptorSchema.safeParse(each);
     return data === undefined ? [] : [data];
   });
-  refuseMisspelled(rest, manifestFields, invalid);
+  refuseMisspelled(text, rest, manifestFields, invalid);
   // Each entry is read already, and there may be thousands.
   const parsed = imageIndexSchema.safeParse({ schemaVersion: 2, ...rest, manifests: [] });
   if (!parsed.success) return invalid(describeIssues(parsed.error));
@@ -247,15 +247,18 @@ export function parseImageConfig(bytes: Uint8Array, where: string): ImageConfig 
 function parseOneMeaning(bytes: Uint8Array, fields: KnownFields, invalid: Refuse): unknown {
   const { text, json } = decodeJson(bytes, invalid);
   refuseDuplicates(text, invalid);
-  refuseMisspelled(json, fields, invalid);
+  refuseMisspelled(text, json, fields, invalid);
   return json;
 }
 
 type Refuse = (why: string, cause?: unknown) => never;
 
+/** A byte order mark stays, and is no JSON. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 function decodeJson(bytes: Uint8Array, invalid: Refuse): { text: string; json: unknown } {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const text = utf8.decode(bytes);
     return { text, json: parseJson(text) };
   } catch (error) {
     return invalid(error instanceof DeepJson ? error.message : "it is not JSON", error);
@@ -267,8 +270,10 @@ function refuseDuplicates(text: string, invalid: Refuse): void {
   if (duplicate !== undefined) invalid(`it has the key ${JSON.stringify(duplicate)} twice in one object`);
 }
 
-function refuseMisspelled(json: unknown, fields: KnownFields, invalid: Refuse): void {
-  if (hasPrototypeKey(json)) invalid('it has the key "__proto__", which not every reader keeps');
+function refuseMisspelled(text: string, json: unknown, fields: KnownFields, invalid: Refuse): void {
+  // It can't be there where neither it nor anything that is escaped is.
+  if ((text.includes("__proto__") || text.includes("\\")) && hasPrototypeKey(json))
+    invalid('it has the key "__proto__", which not every reader keeps');
   const misspelled = findMisspelledField(json, fields);
   if (misspelled !== undefined) invalid(`${JSON.stringify(misspelled)} is a known field written in another case`);
 }

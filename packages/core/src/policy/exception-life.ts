@@ -94,8 +94,9 @@ export function isDead({ state, use, overtakenBy }: ExceptionLife): boolean {
 
 /** True where one exception is overtaken by another, be it by way of a third. Each ends later or stands before. */
 function leadsTo(exceptions: readonly Exception[], from: number, to: number): boolean {
-  const next = findOvertaking(exceptions, from);
-  return next !== undefined && (next === to || leadsTo(exceptions, next, to));
+  let next = findOvertaking(exceptions, from);
+  while (next !== undefined && next !== to) next = findOvertaking(exceptions, next);
+  return next === to;
 }
 
 /** With what those were applied for that it overtakes: results of before may name them. */

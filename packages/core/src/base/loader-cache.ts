@@ -1,21 +1,19 @@
 /**
- * ldconfig's cache (`/etc/ld.so.cache`, glibc's "new" format, alone or after the old one): library name → the paths
- * that the loader would take for it, in its order.
+ * ldconfig's cache (`/etc/ld.so.cache`, glibc's "new" format alone): library name → the paths that the loader would
+ * take for it, in its order.
  * https://sourceware.org/git/?p=glibc.git;a=blob;f=sysdeps/generic/dl-cache.h
  * @returns undefined where it can't be read
  */
 function parseLoaderCache(bytes: Uint8Array): Map<string, string[]> | undefined {
   const raw = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const magic = "glibc-ld.so.cache1.1";
-  const start = raw.indexOf(magic, 0, "latin1");
-  if (start === -1 || start + 48 > raw.length) return undefined;
   // Before the new format there may be the old one, which old programs read: then the two could say different things.
-  if (start !== 0) return undefined;
+  if (raw.length < 48 || raw.toString("latin1", 0, magic.length) !== magic) return undefined;
   const count = raw.readUInt32LE(20);
   if (48 + count * 24 > raw.length) return undefined;
   const text = (offset: number): string | undefined => {
     const end = raw.indexOf(0, offset);
-    return offset >= raw.length || end === -1 ? undefined : raw.toString("latin1", offset, end);
+    return end === -1 ? undefined : raw.toString("latin1", offset, end);
   };
   const libraries = new Map<string, string[]>();
   for (let index = 0; index < count; index += 1) {

@@ -124,7 +124,8 @@ function judgeChange(change: BaseChange, scope: Scope): string | undefined {
   const isFromPackage = isPackageWork(change, scope);
   if (!isFromPackage && givesRights(change, scope))
     return "its owner, mode or attributes give rights that they did not give in the base";
-  if (accountFileOf(path) !== undefined) return judgeAccounts(change, scope);
+  const accounts = accountFileOf(path);
+  if (accounts !== undefined) return judgeAccounts(change, findNode(scope.base, accounts)?.file.content);
   if (path === loaderCache && keepsLibraries(before.content, after?.content, (each) => resolvePath(scope.base, each)))
     return undefined;
   if (path === apkWorld)
@@ -136,23 +137,21 @@ function judgeChange(change: BaseChange, scope: Scope): string | undefined {
 }
 
 /** A copy of a file of accounts may have the rights of the file itself: shadow's tools make it so. */
-function givesRights({ path, before, after }: BaseChange, scope: Scope): boolean {
-  const original =
-    path.endsWith("-") && accountFileOf(path) !== undefined ? findNode(scope.base, path.slice(0, -1))?.file : undefined;
-  return (
-    after !== undefined &&
-    [before, ...(original === undefined ? [] : [original])].every((file) => addsRights(file, after))
-  );
+function givesRights({ path, before, after }: BaseChange, { base }: Scope): boolean {
+  const accounts = accountFileOf(path);
+  const original = accounts === undefined ? undefined : findNode(base, accounts)?.file;
+  return after !== undefined && addsRights(before, after) && addsRights(original ?? before, after);
 }
 
-function judgeAccounts({ path, before, after }: BaseChange, scope: Scope): string | undefined {
-  const contents = [before.content];
-  // A copy is of the file as it was before the last change: what the base has now, or had then.
-  if (path.endsWith("-")) contents.push(findNode(scope.base, path.slice(0, -1))?.file.content);
-  if (after?.kind === "file" && contents.some((content) => onlyAddsLines(path, content, after.content)))
-    return undefined;
-  return after === undefined
-    ? ""
+/**
+ * A copy is of the file as it was before the last change: what the base has now, or had then.
+ * @param original the content of the file in the base, of a copy and of the file itself
+ */
+function judgeAccounts({ path, before, after }: BaseChange, original: Uint8Array | undefined): string | undefined {
+  if (after === undefined) return "";
+  const isHarmless = [before.content, original].some((content) => onlyAddsLines(path, content, after.content));
+  return after.kind === "file" && isHarmless
+    ? undefined
     : "it has more than lines for new users and groups, other than root, added at their place";
 }
 
@@ -167,9 +166,9 @@ function keepsLines(before: Uint8Array | undefined, after: Uint8Array | undefine
 function judgeDatabase(path: string, { packages, upgraded }: Scope): string | undefined {
   const isDpkg = isAtOrBelow(path, "var/lib/dpkg");
   if (!isDpkg && !apkDatabases.some((directory) => isAtOrBelow(path, directory))) return "none";
-  const lost = packages.lost.filter((each) => each.package.manager === (isDpkg ? "dpkg" : "apk"));
-  if (lost.length > 0) return `it does not have every package of the base any more: ${listLost(lost)}`;
   const manager = isDpkg ? "dpkg" : "apk";
+  const lost = packages.lost.filter((each) => each.package.manager === manager);
+  if (lost.length > 0) return `it does not have every package of the base any more: ${listLost(lost)}`;
   if (![...packages.base.values()].some((each) => each.manager === manager))
     return "no package can be read from it in the base";
   const owner = /^var\/lib\/dpkg\/info\/([^/:]+)(?::([^/.]+))?\.[a-z]+$/.exec(path);
@@ -218,7 +217,7 @@ function isPackageWork({ path, before, after }: BaseChange, scope: Scope): boole
       [...upgraded].some((key) => nameOf(key) === each.package),
   );
   if (isGenerated) return true;
-  if (packages.lost.length > 0 || owners.has(path) || after === undefined || !newFiles.size) return false;
+  if (packages.lost.length > 0 || owners.has(path) || after === undefined) return false;
   // update-alternatives chooses among what is installed; busybox's links give way to programs of their own.
   if (isAtOrBelow(path, "etc/alternatives") && before.kind === "symlink" && after.kind === "symlink") {
     const place = resolvePath(scope.image, after.target);

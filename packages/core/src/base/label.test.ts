@@ -71,7 +71,16 @@ test("where the lifecycle left the image goes by what it calls the run image", (
   const at = (reference: unknown) => readExportPlace(label({ reference }));
   const hex = "0123456789abcdef".repeat(4);
   expect([at(hex), at(`sha256:${hex}`)]).toEqual(["daemon", "daemon"]);
-  const others = [`r.test/run@sha256:${hex}`, `${hex}0`, hex.slice(1), `x${hex}`, hex.toUpperCase(), 1, undefined];
+  const others = [
+    `r.test/run@sha256:${hex}`,
+    `${hex}0`,
+    hex.slice(1),
+    `x${hex}`,
+    hex.toUpperCase(),
+    [hex],
+    1,
+    undefined,
+  ];
   expect(others.map(at)).toEqual(others.map(() => "registry"));
   expect(readExportPlace({ [lifecycleLabel]: "{" })).toBe("registry");
   expect(readExportPlace({})).toBeUndefined();

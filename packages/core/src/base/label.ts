@@ -10,7 +10,7 @@ import { z } from "zod";
 export const lifecycleLabel = "io.buildpacks.lifecycle.metadata";
 
 type LifecycleLabel =
-  | { kind: "none" }
+  | { kind: "none"; claimed?: undefined }
   | { kind: "malformed"; why: string; claimed?: ClaimedBase }
   | { kind: "read"; topLayer: Digest; claimed?: ClaimedBase };
 
@@ -23,17 +23,13 @@ export interface ClaimedBase {
   name: string;
 }
 
-const runImageSchema = z.looseObject({
-  topLayer: z.unknown().optional(),
-  image: z.unknown().optional(),
-  reference: z.unknown().optional(),
-});
+const labelSchema = z.looseObject({ runImage: z.looseObject({}) });
 
 export function readLifecycleLabel(labels: Readonly<Record<string, string>>): LifecycleLabel {
   const text = labels[lifecycleLabel];
   if (text === undefined) return { kind: "none" };
-  const runImage = readRunImage(text);
-  if (typeof runImage === "string") return { kind: "malformed", why: runImage };
+  const { runImage, why } = readRunImage(text);
+  if (why !== undefined) return { kind: "malformed", why };
   const { topLayer, image, reference } = runImage;
   const name = [image, reference].find((value) => typeof value === "string" && value !== "");
   const claimed =
@@ -43,16 +39,16 @@ export function readLifecycleLabel(labels: Readonly<Record<string, string>>): Li
     : { kind: "malformed", why: "its runImage.topLayer is not a digest", ...claimed };
 }
 
-/** What is wrong with the label's text, where something is. */
-function readRunImage(text: string): z.infer<typeof runImageSchema> | string {
+/** `why`: what is wrong with the label's text, where something is. */
+function readRunImage(text: string): { runImage: Readonly<Record<string, unknown>>; why?: string } {
   let json: unknown;
   try {
     json = parseJson(text);
   } catch {
-    return "it is not JSON";
+    return { runImage: {}, why: "it is not JSON" };
   }
-  const parsed = z.looseObject({ runImage: runImageSchema }).safeParse(json);
-  return parsed.success ? parsed.data.runImage : "it has no runImage";
+  const parsed = labelSchema.safeParse(json);
+  return parsed.success ? { runImage: parsed.data.runImage } : { runImage: {}, why: "it has no runImage" };
 }
 
 /**
@@ -63,8 +59,7 @@ function readRunImage(text: string): z.infer<typeof runImageSchema> | string {
 export function readExportPlace(labels: Readonly<Record<string, string>>): "daemon" | "registry" | undefined {
   const text = labels[lifecycleLabel];
   if (text === undefined) return undefined;
-  const runImage = readRunImage(text);
-  const reference = typeof runImage === "string" ? undefined : runImage.reference;
+  const { reference } = readRunImage(text).runImage;
   return typeof reference === "string" && /^(?:sha256:)?[0-9a-f]{64}$/.test(reference) ? "daemon" : "registry";
 }
 
@@ -77,7 +72,7 @@ export function readClaimedBase(
   annotations: Readonly<Record<string, string>>,
 ): ClaimedBase | undefined {
   const label = readLifecycleLabel(labels);
-  if (label.kind !== "none" && label.claimed !== undefined) return label.claimed;
+  if (label.claimed !== undefined) return label.claimed;
   const by = "org.opencontainers.image.base.name";
   const name = annotations[by] || labels[by];
   return name === undefined || name === "" ? undefined : { by, name: cleanLine(name, maxName) };

@@ -42,7 +42,7 @@ test("of the old image's descriptor stays what is not about its bytes", () => {
   const platform = { os: "windows", architecture: "amd64", "os.version": "10.0.1", "os.features": ["win32k"] };
   const old = describe({ platform, data: "e30=", annotations: { [name]: "old", kept: "yes" }, artifactType: "a" });
   const replaced = new Map([[one, becomes(two, { "os.version": "10.0.2", variant: "v1" })]]);
-  expect(planIndex(index([old]), replaced, undefined).manifests).toEqual([
+  expect(planIndex(index([old]), replaced, undefined).manifests).toStrictEqual([
     {
       ...describe({ digest: two, size: 2, artifactType: "a", annotations: { [name]: "base@2", kept: "yes" } }),
       platform: { os: "windows", architecture: "amd64", "os.version": "10.0.2" },

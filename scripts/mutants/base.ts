@@ -1,3 +1,4 @@
+import { baseAccepted } from "./base-accepted.ts";
 import type { Room } from "./survivors.ts";
 
 const core = "packages/core/src/base";
@@ -40,19 +41,27 @@ export const base: Room = {
     `${core}/approval/choose-newest.ts`,
     `${core}/approval/choose.ts`,
     `${core}/approval/judge.ts`,
+    `${core}/context/judge.ts`,
+    `${core}/habits/judge.ts`,
     `${core}/identify.ts`,
     `${core}/rebase/choose.ts`,
     `${core}/rebase/compare.ts`,
     `${core}/rebase/judge.ts`,
+    `${core}/rebase/plan.ts`,
     `${core}/rebuilt.ts`,
+    `${core}/score/demands.ts`,
+    `${core}/score/score.ts`,
     `${core}/standing.ts`,
   ],
   tests: [
     `${core}/approval/{choose-newest,choose,judge}.test.ts`,
+    `${core}/{context,habits}/judge.test.ts`,
     `${core}/{identify,rebuilt,standing}.test.ts`,
-    `${core}/rebase/{choose,compare,judge}.test.ts`,
+    `${core}/rebase/{choose,compare,judge,plan}.test.ts`,
+    `${core}/score/{demands,score}.test.ts`,
   ],
   accepted: [
+    ...baseAccepted,
     ...[...undated, ...neverBehind].map((each) => ({ file: `${core}/approval/judge.ts`, ...each })),
     {
       file: `${core}/rebase/judge.ts`,

@@ -1,0 +1,64 @@
+import type { Accepted } from "./survivors.ts";
+
+const core = "packages/core/src/base";
+const text = { mutator: "StringLiteral", original: '""', replacement: '"Stryker was here!"' };
+
+const ofHabits = [
+  {
+    ...text,
+    line: 'cleanLine(command.trim().split(/\\s/)[0] ?? "", maxShown),',
+    reason: "it is never taken: of a text that is split there is one piece at the least",
+  },
+  {
+    ...{ line: "if (mustHave.length === 0) return [];", mutator: "ConditionalExpression" },
+    ...{ original: "mustHave.length === 0", replacement: "false" },
+    reason: "it is the same, after a look at packages that nobody has asked for",
+  },
+  {
+    ...{ line: "const own = each[0]?.own;", mutator: "OptionalChaining" },
+    ...{ original: "each[0]?.own", replacement: "each[0].own" },
+    reason: "it is never taken: of those that wait together there is one at the least",
+  },
+  {
+    ...{ mutator: "StringLiteral", original: '"utf8"', replacement: '""' },
+    line: 'return hasFile(files.image, Buffer.from(thing.file, "utf8").toString("latin1"))',
+    reason: "it is the same: by no encoding a text's bytes are those of UTF-8",
+  },
+].map((each) => ({ file: `${core}/habits/judge.ts`, ...each }));
+
+const ofContext = [
+  {
+    line: "return [...unresolved, ...found].toSorted((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));",
+    ...{ mutator: "EqualityOperator", original: "a.file < b.file", replacement: "a.file <= b.file" },
+    reason: "it is the same: of one file lines are compared",
+  },
+  {
+    line: "if (newest === undefined || listed.some((each) => each.digests.length === 0)) return [];",
+    ...{ mutator: "ConditionalExpression", original: "newest === undefined", replacement: "false" },
+    reason: "it is the same: where no entry has a version, one has none",
+  },
+  ...[
+    {
+      ...{ line: "} catch (error) {", mutator: "BlockStatement", replacement: "{}" },
+      original: "{\n    if (error instanceof UserError) return undefined;\n    throw error;\n  }",
+    },
+    {
+      ...{ line: "if (error instanceof UserError) return undefined;", mutator: "ConditionalExpression" },
+      ...{ original: "error instanceof UserError", replacement: "true" },
+    },
+  ].map((each) => ({ ...each, reason: "it is the same today: of a name nothing else is thrown" })),
+].map((each) => ({ file: `${core}/context/judge.ts`, ...each }));
+
+/** Of what an image is looked at for, what files name before a build, and what an approval's score has to prove. */
+export const baseAccepted: readonly Accepted[] = [
+  ...ofHabits,
+  ...ofContext,
+  {
+    file: `${core}/score/demands.ts`,
+    line: '...{ "the image\'s own word": false, nothing: false },',
+    mutator: "ObjectLiteral",
+    original: '{ "the image\'s own word": false, nothing: false }',
+    replacement: "{}",
+    reason: "it is the same: what no table calls a proof is none",
+  },
+];

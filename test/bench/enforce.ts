@@ -16,6 +16,8 @@ export const enforceLines = ["standing"] as const;
 const processes = 8;
 /** Of the least: for each image its manifest and its config. */
 const perImage = 2;
+/** So many times the images are asked about as well, by which it shows whether memory grows with them. */
+const more = 3;
 
 interface EnforceBench extends CommandLine {
   rounds: number;
@@ -33,11 +35,14 @@ export async function benchEnforce(bench: EnforceBench): Promise<BenchLine[]> {
   const server = await startRegistry();
   const proxy = await startCountingProxy(server.host);
   try {
-    bench.say(`pushing ${bench.images} images on ${bench.bases} bases`);
-    const pushed = await pushAll(server.host, bench);
+    bench.say(`pushing ${bench.images * more} images on ${bench.bases} bases`);
+    const all = await pushAll(server.host, { ...bench, images: bench.images * more });
+    const pushed = { ...all, images: all.images.slice(0, bench.images) };
     // What counts takes as long for a request as who asks: only the run that is counted goes through it.
     const counted = await writeAsked(join(directory, "counted"), proxy.host, pushed);
     const timed = await writeAsked(join(directory, "timed"), server.host, pushed);
+    const countedAll = await writeAsked(join(directory, "counted-all"), proxy.host, all);
+    const timedAll = await writeAsked(join(directory, "timed-all"), server.host, all);
     await mkdir(join(directory, "home"));
     const env = { PATH: process.env["PATH"], HOME: join(directory, "home") };
     const cli = stageCommandLine(bench, directory);
@@ -57,8 +62,13 @@ export async function benchEnforce(bench: EnforceBench): Promise<BenchLine[]> {
         ...{ name: "crane", ours: false, compared: true, note: `crane manifest and config, ${processes} at once`, env },
         ...{ counted: ofCrane(counted), argv: ofCrane(timed) },
       }),
+      await measure(bench, proxy, directory, {
+        ...{ name: "base of, all", ours: true, compared: false, note: `the same of ${all.images.length} images`, env },
+        ...{ counted: ofBases(countedAll), argv: ofBases(timedAll) },
+      }),
     ];
-    const asked = rows[0]?.counts?.requests ?? Number.NaN;
+    const [some, , many] = rows;
+    const asked = some?.counts?.requests ?? Number.NaN;
     // Of each base its manifest and its config, once.
     const beyond = asked - bench.bases * perImage;
     return [
@@ -71,6 +81,13 @@ export async function benchEnforce(bench: EnforceBench): Promise<BenchLine[]> {
           judgeAim("base of: requests an image beyond the bases' own", beyond, bench.images, "images", perImage),
           ...judgeTime(rows, "base of", 0.1, "at most 0.1 of the time of the same facts by crane"),
           ...judgeMemory(rows),
+          judgeAim(
+            `base of: peak memory of ${more} times the images`,
+            many?.peakMegabytes ?? Number.NaN,
+            some?.peakMegabytes ?? Number.NaN,
+            "of the images, MB",
+            1.1,
+          ),
         ],
       },
     ];

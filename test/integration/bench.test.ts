@@ -179,6 +179,7 @@ test("the benchmark of bases asks two requests an image, and the peer's facts ar
   expect(asked).toEqual([
     ["base of", 24, 24],
     ["crane", 24, 12],
+    ["base of, all", 48, 48],
   ]);
   expect(line?.aims[0]).toMatchObject({ ours: 24, against: 12, holds: true });
 });

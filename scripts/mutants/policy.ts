@@ -1,5 +1,7 @@
 import type { Room } from "./survivors.ts";
 
+const judgeRules = "packages/core/src/policy/custom-rules/judge-rules.ts";
+const choose = "packages/core/src/policy/signed-exceptions/choose.ts";
 const enforcement = "packages/core/src/policy/enforcement.ts";
 const exceptionLife = "packages/core/src/policy/exception-life.ts";
 const withdrawals = "packages/core/src/policy/withdrawals.ts";
@@ -152,15 +154,128 @@ const ofStageSigners = [
   reason: "it is never taken: what can be wrong with a signer that is made here is one of its keys",
 }));
 
+const boundary = "it is the same: a cost is a bound, and whatever is that near to it is done in time as well";
+const noBoolean = 'return typeof answer === "boolean" ? answer : { unclear: "it says neither true nor false" };';
+const isQuick = "const isQuick = cost <= quickCost && !usesPatterns(read.expression);";
+const ofOwnRules = [
+  {
+    line: "if (asked.length === 0) return [];",
+    ...{ mutator: "ConditionalExpression", original: "asked.length === 0", replacement: "false" },
+    reason: "it is the same: none is broken of none, and facts are measured for nothing",
+  },
+  {
+    line: "if (cost > maxCost)",
+    ...{ mutator: "EqualityOperator", original: "cost > maxCost", replacement: "cost >= maxCost" },
+    reason: boundary,
+  },
+  {
+    ...{ line: isQuick, mutator: "EqualityOperator", original: "cost <= quickCost", replacement: "cost < quickCost" },
+    reason: boundary,
+  },
+  {
+    ...{ line: isQuick, mutator: "ConditionalExpression", replacement: "false" },
+    original: "cost <= quickCost && !usesPatterns(read.expression)",
+    reason: "it is the same, and slower: with a clock it is asked as without",
+  },
+  ...[
+    { mutator: "ConditionalExpression", original: 'typeof answer === "boolean"', replacement: "true" },
+    { mutator: "ObjectLiteral", original: '{ unclear: "it says neither true nor false" }', replacement: "{}" },
+    { mutator: "StringLiteral", original: '"it says neither true nor false"', replacement: '""' },
+  ].map((each) => ({
+    ...{ line: noBoolean, ...each },
+    reason: "it is never taken: an expression that says anything else is refused when it is read, and this asks again",
+  })),
+  {
+    line: "if (Array.isArray(value) || value instanceof Map) sizes.longest = Math.max(sizes.longest, parts.length);",
+    ...{ mutator: "ConditionalExpression", original: "Array.isArray(value) || value instanceof Map" },
+    replacement: "true",
+    reason: "it is the same: no fact has so many fields as a list is taken to have at the least",
+  },
+].map((each) => ({ file: judgeRules, ...each }));
+
+const again = (file: string): string => `packages/core/src/policy/judge-again/${file}.ts`;
+const judgedAgain = [
+  {
+    file: again("facts"),
+    line: 'const names = subject.flatMap(({ name }) => (name === "" ? [] : [name.replace(/@.*$/, "")]));',
+    ...{ mutator: "Regex", original: "/@.*$/", replacement: "/@.*/" },
+    reason: "it is the same: a name of several lines is no repository's either way",
+  },
+  {
+    file: again("rules"),
+    line: 'const tellAsked = ({ stage, when = "", expression }: CustomRule): string => JSON.stringify([stage, when, expression]);',
+    ...{ mutator: "StringLiteral", original: '""', replacement: '"Stryker was here!"' },
+    reason: "it is the same: both policies' rules are told by the same word",
+  },
+  {
+    file: again("rules"),
+    line: "if (rules.length === 0) return [];",
+    ...{ mutator: "ConditionalExpression", original: "rules.length === 0", replacement: "false" },
+    reason: "it is the same: nothing is said of no rules",
+  },
+  {
+    file: again("rules"),
+    line: "const before = Map.groupBy(facts.older?.rules ?? [], tellAsked);",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: no rule asks what a text does",
+  },
+  ...[
+    {
+      line: "const known = rules.filter((rule) => lacking.get(rule)?.length === 0);",
+      ...{ mutator: "OptionalChaining", original: "lacking.get(rule)?.length" },
+      replacement: "lacking.get(rule).length",
+    },
+    {
+      line: 'return withoutExcepted(settled.map((violation) => ({ ...violation, asks: asks.get(each.name) ?? "" })));',
+      ...{ mutator: "StringLiteral", original: '""', replacement: '"Stryker was here!"' },
+    },
+    {
+      line: "const lacks = lacking.get(rule) ?? [];",
+      ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    },
+  ].map((each) => ({ file: again("rules"), ...each, reason: "it is never taken: each of these rules is there" })),
+  {
+    file: again("rules"),
+    line: "const own = { before: told ?? [], now: rule.name };",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is never looked at: of a rule that was not asked before no exception is lost",
+  },
+  {
+    file: again("scan"),
+    line: "const signers: readonly string[] = policy.scan.vex?.signers ?? [];",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: no signer of a policy has such a name",
+  },
+];
+
 /**
  * What was withdrawn, and that nobody who was counts again by another name; what waits for a day, until when exceptions
  * hold, whose a stage's signature is, and what a changed policy asks that nothing signed tells.
  */
 export const policy: Room = {
-  mutated: [enforcement, exceptionLife, untold, renamed, "packages/core/src/policy/stage-signers.ts", withdrawals],
+  mutated: [
+    judgeRules,
+    ...["facts", "habits", "judge", "rules", "scan"].map(again),
+    enforcement,
+    exceptionLife,
+    untold,
+    renamed,
+    choose,
+    stageSigners,
+    withdrawals,
+  ],
   tests: [
     "packages/core/src/policy/{enforcement,exception-life,renamed,stage-signers,withdrawals}.test.ts",
-    "packages/core/src/policy/judge-again/untold.test.ts",
+    "packages/core/src/policy/{custom-rules/judge-rules,judge-again/*,judge-impact,signed-exceptions/choose}.test.ts",
   ],
-  accepted: [...textForList, ...ofRenamed, ...enforced, ...lives, ...ofStageSigners, ...ofWithdrawn],
+  accepted: [
+    ...judgedAgain,
+    ...ofOwnRules,
+    ...textForList,
+    ...ofRenamed,
+    ...enforced,
+    ...lives,
+    ...ofStageSigners,
+    ...ofWithdrawn,
+  ],
 };

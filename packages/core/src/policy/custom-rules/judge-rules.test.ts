@@ -27,8 +27,11 @@ const ask = (expression: string, given = facts): string[] => judge([rule(express
 
 test("an image of which a rule is true passes, and one of which it is not is told what to do", () => {
   expect(ask('config.user == "1000"')).toEqual([]);
-  expect(judgeRules([rule('config.user == "0"')], "base", facts)).toEqual([
-    { name: "own", rule: "base.rule", problem: "rule 'own': it is wrong", wayOut: "put it right" },
+  const broken = { name: "own", rule: "base.rule", problem: "rule 'own': it is wrong", wayOut: "put it right" };
+  expect(judgeRules([rule('config.user == "0"')], "base", facts)).toStrictEqual([broken]);
+  const waiting = rule('config.user == "0"', { enforceFrom: "2026-06-01" });
+  expect(judgeRules([waiting], "base", facts)).toStrictEqual([
+    { ...broken, own: { entry: "own", from: "2026-06-01" } },
   ]);
 });
 
@@ -83,6 +86,27 @@ describe("what can't be decided is no pass", () => {
     expect(ask(twin, given)).toEqual([]);
   });
 
+  test("and its way out is said", () => {
+    const [broken] = judgeRules([rule('base.name != "old"')], "base", without);
+    expect(broken?.wayOut).toBe(
+      "Have the image say what the rule asks for, or have the policy's owners ask with has(), or with `in` for a label.",
+    );
+  });
+
+  test("a fault of ours is none of the image's, and thrown", () => {
+    const labels = new Map([["a", "b"]]);
+    const asked = { ...facts, config: { ...(facts["config"] as object), labels } };
+    expect(ask('config.labels["a"] == "b"', asked)).toEqual([]);
+    labels.get = () => {
+      throw new TypeError("a fault of ours");
+    };
+    expect(() => ask('config.labels["a"] == "b"', asked)).toThrow("a fault of ours");
+  });
+
+  test("what is there and nothing at all is looked at", () => {
+    expect(ask('config.user == "1000"', { ...facts, nothing: null } as FactValues)).toEqual([]);
+  });
+
   test("and each rule is asked, whatever the one before has said", () => {
     expect(judge([rule("1 == 2"), rule("true"), rule('config.env["A"] == ""', { name: "b" })])).toEqual([
       "rule 'own': it is wrong",
@@ -105,11 +129,41 @@ describe("one that never ends", () => {
     expect(ask(each, many(100))).toEqual([]);
   });
 
+  test("so are texts that are too long to be compared so often, and maps that are too long", () => {
+    const pairs = "packages.all(a, packages.all(b, config.user.contains(a.name) || a.name != b.name || true))";
+    const user = (characters: number): FactValues => ({
+      ...many(100),
+      config: { ...(facts["config"] as object), user: "u".repeat(characters) },
+    });
+    expect(ask(pairs, user(10))).toEqual([]);
+    expect(ask(pairs, user(10_000_000))).toEqual([expect.stringContaining("it would look at")]);
+    const keys = 'config.labels.all(a, config.labels.all(b, a != b || a != ""))';
+    const labels = (count: number, text = ""): FactValues => ({
+      ...facts,
+      config: {
+        ...(facts["config"] as object),
+        labels: new Map(Array.from({ length: count }, (_, index) => [`l${index}`, text])),
+      },
+    });
+    expect(ask(keys, labels(100))).toEqual([]);
+    expect(ask(keys, labels(20_000))).toEqual([expect.stringContaining("it would look at")]);
+    const values = "config.labels.all(a, config.labels.all(b, config.labels[a] == config.labels[b]))";
+    expect(ask(values, labels(10, "v".repeat(10)))).toEqual([]);
+    expect(ask(values, labels(2, "v".repeat(10_000_000)))).toEqual([expect.stringContaining("it would look at")]);
+  });
+
   test("a pattern that goes back again and again is cut off, as an error and no verdict", () => {
-    const slow = rule(`"${"a".repeat(60)}!".matches("^(a+)+$")`);
+    // Some seconds without a limit, and not for ever: what cuts it off is asked here.
+    const slow = rule(`"${"a".repeat(25)}!".matches("^(a+)+$")`);
     expect(() => judge([slow], facts, 200)).toThrow(InfrastructureError);
+    expect(() => judge([slow], facts, 200)).toThrow(
+      expect.objectContaining({
+        code: "rule-timeout",
+        wayOut: "Have the policy's owners ask for less in it: above all in the patterns of matches().",
+      }),
+    );
     expect(() => judge([slow], facts, 200)).toThrow(/rule 'own' of the policy was not done within 200 ms/);
-    expect(judge([rule(`"${"a".repeat(60)}".matches("^a+$")`)], facts, 200)).toEqual([]);
+    expect(judge([rule(`"${"a".repeat(25)}".matches("^a+$")`)], facts, 200)).toEqual([]);
   });
 
   test("each with each is cut off as well", () => {

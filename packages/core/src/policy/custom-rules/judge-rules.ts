@@ -55,8 +55,7 @@ export function judgeRules(
           `its \`${key}\` can't be decided: ${answer.unclear}`,
           "Have the image say what the rule asks for, or have the policy's owners ask with has(), or with `in` for a label.",
         );
-      if (key === "when" && !answer) return [];
-      if (key === "expression" && !answer) return refuse(rule.message, rule.remedy);
+      if (!answer) return key === "when" ? [] : refuse(rule.message, rule.remedy);
     }
     return [];
   });

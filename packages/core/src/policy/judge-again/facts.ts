@@ -45,7 +45,7 @@ type Judged = VerifiedStatement["statement"];
 
 /** Where the image was when it was judged: an exception is granted to that. */
 export function listRepositories({ subject }: VerifiedStatement["statement"]): string[] {
-  const names = subject.flatMap(({ name = "" }) => (name === "" ? [] : [name.replace(/@.*$/, "")]));
+  const names = subject.flatMap(({ name }) => (name === "" ? [] : [name.replace(/@.*$/, "")]));
   return [...new Set(names)];
 }
 

@@ -25,6 +25,7 @@ const [bare, excepted] = [policyOf([rule()]), policyOf([rule()], exception())];
 describe("a rule of what nothing signed tells is unknown", () => {
   test.each<[string, Policy, Policy, Partial<AgainFacts>?]>([
     ["where the older policy has not asked it", bare, policyOf([])],
+    ["where the older policy has not asked it, and excepted others", bare, policyOf([], exception())],
     ["where its exception is gone", bare, excepted],
     ["where its exception is over", policyOf([rule()], exception({ expires: "2026-04-30" })), excepted],
     ["where it is for another repository now", policyOf([rule()], exception({ repository: "r.test/x" })), excepted],
@@ -57,4 +58,13 @@ test("its twins were told by the verdict: asked before with the same exceptions,
   const signed = () => [exception()];
   expect(judge(bare, excepted, { signedExceptions: signed })).toEqual([]);
   expect(judge(bare, bare, { signedExceptions: signed, olderExceptions: signed })).toEqual([]);
+});
+
+test("what it asks for is told, and what is gone", () => {
+  const two = { ...rule(), expression: 'packages.all(p, p.name != "curl") && base.name != "x"' };
+  const asks = "rule 'own' asks for `packages`, `base`, which nothing signed tells of it";
+  expect(judge(policyOf([two]), policyOf([])).map(({ problem }) => problem)).toEqual([asks]);
+  expect(judge(policyOf([two]), policyOf([two], exception())).map(({ problem }) => problem)).toEqual([
+    `${asks}, and an exception of base.rule that it may have needed is gone`,
+  ]);
 });

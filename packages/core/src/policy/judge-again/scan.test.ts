@@ -4,7 +4,7 @@ import { buildSubjects } from "../../signing/statement.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
 import type { Policy } from "../schema.ts";
 import type { AgainFacts, SeenChild } from "./facts.ts";
-import { judgeScanAgain } from "./scan.ts";
+import { judgeSbomAgain, judgeScanAgain } from "./scan.ts";
 
 const found = (more: object = {}) => ({
   ...{ id: "CVE-2026-1", platform: "linux/amd64", severity: "high", fixedVersions: [], fixState: "fixed" },
@@ -105,4 +105,34 @@ describe("a rule of the policy's own asks of each image that runs", () => {
     expect(judge(nameless, asked)).toEqual([["scan.rule", expect.any(String), true]]);
     expect(judge(nameless, none)).toEqual([]);
   });
+});
+
+test("what can't be judged says why", () => {
+  const tell = (scan: VerifiedStatement, change: Partial<Policy> = {}) =>
+    judgeScanAgain(scan, [], { policy: { ...own.policy, ...change }, now }).map(({ problem }) => problem);
+  expect(tell(scanned(), { absent: ["scan"] })).toEqual(["the policy has no section scan: no scan passes"]);
+  expect(tell(scanned())).toEqual([]);
+  expect(tell(scanned(found({ severity: "odd" })))).toEqual([
+    expect.stringMatching(/^what it found can't be read: \w/),
+  ]);
+});
+
+test("no image is asked about where only what is signed is at hand", () => {
+  const broken = { ...own.policy, ...ask("size(findings) == 0") };
+  const judgeWith = (children: AgainFacts["children"]) =>
+    judgeScanAgain(scanned(found()), [], { policy: broken, now, ...(children === undefined ? {} : { children }) });
+  expect(judgeWith(undefined)).toEqual([]);
+  expect(judgeWith([child(image)])).toHaveLength(1);
+});
+
+test("an SBOM that does not say enough is told of its repository, or of the image where nobody says which that was in", () => {
+  const quality = { version: 100, identifier: 100, license: 0, hash: 0, supplier: 0 };
+  const policy = { ...own.policy, scan: { ...own.policy.scan, sbom: quality } };
+  const sbom = sbomOf(image, [component("curl")]);
+  const nameless = { ...sbom.statement, subject: [{ name: "", digest: { sha256: image.slice(7) } }] };
+  const things = (statement: VerifiedStatement["statement"]) => [
+    ...new Set(judgeSbomAgain({ ...sbom, statement }, { policy, now }).map(({ thing }) => thing)),
+  ];
+  expect(things(sbom.statement)).toEqual([`the SBOM of ${repository.registry}/${repository.name}`]);
+  expect(things(nameless)).toEqual(["the SBOM of the image"]);
 });

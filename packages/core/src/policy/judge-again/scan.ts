@@ -45,10 +45,10 @@ function judgeOwn(
 ): JudgedAgain[] {
   const [repository = ""] = listRepositories(statement);
   const children = facts.children ?? [];
-  const known = new Set<string>(children.map(({ digest }) => digest));
+  const known = new Set<string | undefined>(children.map(({ digest }) => digest));
   return children.flatMap(({ digest, platform }) => {
     // What is of none of them may be of any.
-    const isOwn = ({ child }: ToldFinding): boolean => child === undefined || child === digest || !known.has(child);
+    const isOwn = ({ child }: ToldFinding): boolean => child === digest || !known.has(child);
     const own = findings.filter(isOwn).map(asFinding);
     const about = sboms.filter((each) => namesSubject(each.statement, digest));
     const readable = about.flatMap(({ statement: { predicate } }) =>

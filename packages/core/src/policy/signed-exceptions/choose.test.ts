@@ -46,7 +46,7 @@ const problemsOf = (...given: Parameters<typeof choose>) => choose(...given).tol
 
 test("an exception as it should be counts for its vulnerability, and for its repository alone", () => {
   const { exceptions } = choose([by(grant({ package: "lodash" }))]);
-  expect(exceptions).toEqual([
+  expect(exceptions).toStrictEqual([
     {
       ...{ rule: "scan.severity", vulnerability: "CVE-2026-1", package: "lodash", owner: "team-shop" },
       ...{ expires: "2026-05-20", reason: "no path to it (granted by security)", grantedFor: "r.test/quarantine/shop" },
@@ -196,4 +196,79 @@ test("one repository of several that a granter has is enough, and a withdrawal i
   expect(problemsOf([by(grant())], { granters })).toEqual([undefined]);
   expect(problemsOf([by(withdrawal()), by(grant())])).toHaveLength(1);
   expect(Object.keys(choose([by(grant())]).told[0] ?? {})).toEqual(["grant", "signers"]);
+});
+
+describe("what is told of one that does not count is what its reader needs, to the letter", () => {
+  const tell = (change: Partial<ExceptionGrant>, granters: Granter[], ...signers: string[]) =>
+    problemsOf([by(grant(change), ...signers)], { granters })[0];
+
+  test("by what its signer may", () => {
+    const granters = [{ signer: "security", repositories: ["r.test/a", "r.test/b"] }];
+    expect(tell({}, granters)).toBe(
+      "'security' may grant exceptions for r.test/a, r.test/b, and not for r.test/quarantine/shop",
+    );
+    expect(tell({}, [{ signer: "security", rules: ["scan.gate"] }])).toBe("'security' may not set scan.severity aside");
+    expect(tell({ expires: "2026-08-08" }, [{ signer: "security" }])).toBe(
+      "'security' may grant exceptions for 90 days, and this is for 91",
+    );
+    // A limit that is no whole number of days ends with the last whole one.
+    expect(tell({ expires: "2026-05-11" }, [{ signer: "security", longest: 1.5 * 86_400_000 }])).toBe(
+      "'security' may grant exceptions for 1 days, and this is for 2",
+    );
+    expect(tell({ expires: "2026-05-10" }, [{ signer: "security", longest: 1.5 * 86_400_000 }])).toBeUndefined();
+  });
+
+  test("by each of several signers, and one that speaks here alone is asked for its own limits", () => {
+    const none: Granter[] = [
+      { signer: "lead", rules: ["base.missing"] },
+      { signer: "security", rules: ["base.missing"] },
+    ];
+    expect(tell({}, none, "lead", "security")).toBe(
+      "'lead' may not set scan.severity aside; 'security' may not set scan.severity aside",
+    );
+    const twice: Granter[] = [...none.slice(0, 1), ...none.slice(0, 1)];
+    expect(tell({}, twice, "lead")).toBe("'lead' may not set scan.severity aside");
+    // Another granter who has not signed it lends it nothing.
+    expect(tell({}, [{ signer: "lead", rules: ["base.missing"] }, { signer: "security" }], "lead")).toBe(
+      "'lead' may not set scan.severity aside",
+    );
+  });
+
+  test("by its time, as far as clocks may differ", () => {
+    const ahead = (milliseconds: number) =>
+      tell({ decidedAt: new Date(now.getTime() + milliseconds) }, [{ signer: "security" }]);
+    expect(ahead(5 * 60_000)).toBeUndefined();
+    expect(ahead(5 * 60_000 + 1)).toBe("it says that it is of 2026-05-10T12:05:00.001Z, which has not come");
+  });
+
+  test("by whom it is signed that the policy names, and by no others", () => {
+    const granters = [{ signer: "security" }, { signer: "lead" }];
+    const { told, exceptions } = choose([by(grant(), "build", "security", "lead")], { granters });
+    expect(told[0]?.signers).toEqual(["security", "lead"]);
+    expect(exceptions[0]?.reason).toBe("no path to it (granted by security, lead)");
+    expect(choose([by(grant(), "build")]).told).toEqual([]);
+  });
+
+  test("by what can't be read, and by whom that is", () => {
+    const broken = by(grant(), "security", "lead");
+    const predicate = { ...broken.statement.predicate, hidden: true };
+    const lapsed = [{ ...broken, statement: { ...broken.statement, predicate } }];
+    const granters = [{ signer: "security" }, { signer: "lead" }];
+    const chosen = choose([by(grant())], { granters, lapsed });
+    expect(chosen).toMatchObject({ exceptions: [], told: [] });
+    expect(chosen.unreadable).toMatch(
+      /^what 'security', 'lead' has signed of exceptions for r\.test\/quarantine\/shop can't be read \(.*hidden.*\), and may take one back: no signed exception counts$/,
+    );
+    expect(choose([by(grant())], { granters, lapsed: [broken] }).unreadable).toBeUndefined();
+  });
+});
+
+test("a file and a gate go with the exception, and no other of its fields where they are not there", () => {
+  const { vulnerability: _vulnerability, ...plain } = grant();
+  const [made] = choose([by({ ...plain, rule: "base.credential", file: "/etc/key" })]).exceptions;
+  expect(made).toStrictEqual({
+    ...{ rule: "base.credential", owner: "team-shop", expires: "2026-05-20", file: "/etc/key" },
+    ...{ reason: "no path to it (granted by security)", repository: "r.test/quarantine/shop" },
+    grantedFor: "r.test/quarantine/shop",
+  });
 });

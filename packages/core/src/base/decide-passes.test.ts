@@ -193,8 +193,8 @@ describe("an image that passes", () => {
     expect(decision.violations).toMatchObject([
       { rule: "base.approved", exception: { owner: "team-shop", expires: "2026-05-31" } },
     ]);
-    const { base, claimed, ...told } = decision.children[0] ?? {};
-    expect([base, claimed]).toEqual([undefined, undefined]);
+    const [told] = decision.children;
+    for (const none of ["base", "claimed"]) expect(told).not.toHaveProperty(none);
     expect(told).toMatchObject({ matchedLayers: 0, totalLayers: 2, sameLayers: [], upgraded: [] });
   });
 });

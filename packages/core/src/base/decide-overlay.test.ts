@@ -23,6 +23,10 @@ describe("what an upper layer does to its base", () => {
       ["base.changed", expect.stringMatching(/^layer 3 .*\/etc\/motd of base 'golden'/)],
     ]);
     expect(told([entry("etc/motd", "own")])[0]?.[1]).toBe("layer 3 overwrites /etc/motd of base 'golden'");
+    expect(judge([entry("etc/motd", "own")]).violations[0]?.wayOut).toContain("mayChange of base 'golden'");
+    expect(told([entry("etc/motd", "base", { mode: 0o666 })])[0]?.[1]).toMatch(
+      / of base 'golden': its owner, mode or /,
+    );
     expect(told([entry("app/server", "own"), entry("etc/motd", "base")])).toEqual([]);
     expect(judge([entry("etc/motd", "own")]).children.map(({ verdict }) => verdict)).toEqual(["fail"]);
   });

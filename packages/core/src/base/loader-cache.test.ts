@@ -79,6 +79,7 @@ describe("what is no cache that can be read is refused, as the older one and as 
       "one entry more than there are bytes",
       changed((bytes) => bytes.writeUInt32LE(Math.ceil((bytes.length - 47) / 24), 20)),
     ],
+    ["half an entry", Buffer.concat([cacheOf().fill(1, 20, 21), Buffer.alloc(10)])],
     ["a name behind its end", changed((bytes) => bytes.writeUInt32LE(bytes.length, 52))],
     ["a path far behind its end", changed((bytes) => bytes.writeUInt32LE(0xffffffff, 56))],
     ["a text without an end", base.subarray(0, -1)],

@@ -49,10 +49,33 @@ const ofContext = [
   ].map((each) => ({ ...each, reason: "it is the same today: of a name nothing else is thrown" })),
 ].map((each) => ({ file: `${core}/context/judge.ts`, ...each }));
 
-/** Of what an image is looked at for, what files name before a build, and what an approval's score has to prove. */
+/** Of the base stage, what an image is looked at for, what files name before a build, and what a score has to prove. */
 export const baseAccepted: readonly Accepted[] = [
   ...ofHabits,
   ...ofContext,
+  {
+    file: `${core}/decide.ts`,
+    line: ": decideOverlay({ ...child.trees, mayChange: base.mayChange ?? [] });",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: '["Stryker was here"]' },
+    reason: "it is the same: no base has a path of that name",
+  },
+  {
+    ...{ file: `${core}/decide.ts`, line: "if (overlay === undefined || base === undefined) return [];" },
+    ...{ mutator: "ConditionalExpression", original: "base === undefined", replacement: "false" },
+    reason: "it is never taken: what stands on no base is compared with none",
+  },
+  {
+    file: `${core}/loader-cache.ts`,
+    line: "libraries.set(name, [...(libraries.get(name) ?? []), path]);",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: '["Stryker was here"]' },
+    reason: "it is the same: both caches have a path more of each name, and it is one",
+  },
+  {
+    ...text,
+    file: `${core}/added-lines.ts`,
+    line: 'const [name = "", , id = ""] = fields;',
+    reason: "it is never taken: each line has a first field, and one of too few is refused before",
+  },
   {
     file: `${core}/score/demands.ts`,
     line: '...{ "the image\'s own word": false, nothing: false },',

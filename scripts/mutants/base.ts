@@ -38,15 +38,20 @@ const neverBehind = [
  */
 export const base: Room = {
   mutated: [
+    `${core}/added-lines.ts`,
     `${core}/approval/choose-newest.ts`,
     `${core}/approval/choose.ts`,
     `${core}/approval/judge.ts`,
     `${core}/context/judge.ts`,
+    `${core}/decide.ts`,
     `${core}/habits/judge.ts`,
     `${core}/identify.ts`,
+    `${core}/label.ts`,
+    `${core}/loader-cache.ts`,
     `${core}/rebase/choose.ts`,
     `${core}/rebase/compare.ts`,
     `${core}/rebase/judge.ts`,
+    `${core}/rebase/plan-index.ts`,
     `${core}/rebase/plan.ts`,
     `${core}/rebuilt.ts`,
     `${core}/score/demands.ts`,
@@ -56,8 +61,8 @@ export const base: Room = {
   tests: [
     `${core}/approval/{choose-newest,choose,judge}.test.ts`,
     `${core}/{context,habits}/judge.test.ts`,
-    `${core}/{identify,rebuilt,standing}.test.ts`,
-    `${core}/rebase/{choose,compare,judge,plan}.test.ts`,
+    `${core}/{added-lines,decide,decide-overlay,decide-passes,identify,label,loader-cache,rebuilt,standing}.test.ts`,
+    `${core}/rebase/{choose,compare,judge,plan,plan-index}.test.ts`,
     `${core}/score/{demands,score}.test.ts`,
   ],
   accepted: [

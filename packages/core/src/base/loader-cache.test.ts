@@ -1,26 +1,10 @@
+import {
+  loaderCacheOf as cacheOf,
+  type CachedLibrary as Library,
+  cacheMagic as magic,
+} from "@goldenpath/testing/loader-cache";
 import { describe, expect, test } from "vitest";
 import { keepsLibraries } from "./loader-cache.ts";
-
-type Library = [name: string, path: string];
-const magic = "glibc-ld.so.cache1.1";
-
-/** As ldconfig writes it: a header, for each library an entry, and the texts that these name by their offset. */
-function cacheOf(...libraries: Library[]): Buffer {
-  const header = Buffer.alloc(48 + libraries.length * 24);
-  header.write(magic, "latin1");
-  header.writeUInt32LE(libraries.length, 20);
-  let texts = Buffer.alloc(0);
-  const put = (text: string): number => {
-    const at = header.length + texts.length;
-    texts = Buffer.concat([texts, Buffer.from(`${text}\0`, "latin1")]);
-    return at;
-  };
-  for (const [index, [name, path]] of libraries.entries()) {
-    header.writeUInt32LE(put(name), 48 + index * 24 + 4);
-    header.writeUInt32LE(put(path), 48 + index * 24 + 8);
-  }
-  return Buffer.concat([header, texts]);
-}
 
 const libc: Library = ["libc.so.6", "/lib/libc.so.6"];
 const libssl: Library = ["libssl.so.3", "/usr/lib/libssl.so.3"];

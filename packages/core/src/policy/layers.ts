@@ -9,6 +9,7 @@ import { meanings } from "./diff-meanings.ts";
 import { show } from "./diff-words.ts";
 import { readOldNames } from "./old-names.ts";
 import { maxPolicyBytes, parsePolicy } from "./parse.ts";
+import { chooseWalk } from "./policy-schema.ts";
 import { type Policy, policyShape } from "./schema.ts";
 import { policySections } from "./sections.ts";
 import { readStrictYaml, type YamlText } from "./yaml.ts";
@@ -119,7 +120,7 @@ export function composeLayers(organisation: LayerFile, team: LayerFile): Compose
   const text = stringify(effective, { aliasDuplicateObjects: false, lineWidth: 0 });
   const bytes = new TextEncoder().encode(text);
   // What widens is told as that, before what else is wrong with it by then.
-  const shaped = policyShape.safeParse(effective, { jitless: true });
+  const shaped = policyShape.safeParse(effective, chooseWalk(bytes.byteLength));
   const changes = shaped.success ? diffLayers({ policy: own, digest }, effective, shaped.data) : [];
   for (const { direction, path, key, says } of changes)
     if (direction === "widening" || direction === "unknown")

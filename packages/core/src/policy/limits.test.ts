@@ -11,6 +11,7 @@ test.each([
   ["a merge", "a: &a { b: 1 }\nc: { <<: *a }\n", "anchors are not allowed"],
   ["lists in lists", `${"[".repeat(100_000)}`, "nested too deeply"],
   ["dashes in dashes", `${"- ".repeat(100_000)}x`, "nested too deeply"],
+  ["a list of 150,000 that are wrong", `exceptions:\n${"- 1\n".repeat(150_000)}`, "exceptions[0]"],
   [
     "maps by indentation",
     Array.from({ length: 900 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n"),

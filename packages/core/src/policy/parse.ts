@@ -5,7 +5,7 @@ import { completeSigners } from "../signing/schemes/find.ts";
 import { listInstances } from "../signing/sigstore-instance.ts";
 import type { Inconsistency } from "./inconsistency.ts";
 import { readOldNames } from "./old-names.ts";
-import { policySchema } from "./policy-schema.ts";
+import { chooseWalk, policySchema } from "./policy-schema.ts";
 import type { Policy } from "./schema.ts";
 import { policySections } from "./sections.ts";
 import { suggestWord } from "./suggest.ts";
@@ -50,8 +50,7 @@ export function readPolicy(bytes: Uint8Array, where: string): { policy: Policy; 
   const { value, notes, problems, writtenAt } = readOldNames(yaml.value);
   const placed = ({ path, message }: Inconsistency): LocatedProblem => ({ ...yaml.locate(path, "key"), path, message });
   if (problems.length > 0) throw invalidWith(problems.map(placed), text, where);
-  // Read once in a process: compiling the schema for that takes ten times as long as walking it.
-  const parsed = policySchema.safeParse(value, { reportInput: true, jitless: true });
+  const parsed = policySchema.safeParse(value, { reportInput: true, ...chooseWalk(bytes.byteLength) });
   if (!parsed.success) {
     const locate: YamlText["locate"] = (path, at) => yaml.locate(writtenAt(path), at);
     throw invalidWith(describeIssues(parsed.error.issues, { value, locate }), text, where);

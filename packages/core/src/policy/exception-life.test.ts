@@ -239,3 +239,29 @@ describe("what does nothing", () => {
     expect(told.map(({ overtakenBy }) => overtakenBy)).toEqual([overtaken[0], overtaken[1]]);
   });
 });
+
+test.each([
+  ["ends sooner, and stands behind", ["2026-06-05", "2026-06-03"]],
+  ["ends on the same day", ["2026-06-05", "2026-06-05"]],
+  ["ends sooner, and stands before", ["2026-06-03", "2026-06-05"]],
+])(
+  "what an exception was applied for that %s goes by way of its neighbour to the one that overtakes both",
+  (_what, days) => {
+    const own = days.map((expires) => exception({ expires, package: "lodash" }));
+    const told = lives(
+      [...own, exception({ expires: "2026-06-09" })],
+      [result([violation({ exception: applied({ package: "lodash" }) })])],
+    );
+    expect(told.map(({ use }) => use?.violations).toSorted()).toEqual([1, 2, 2]);
+    expect(told[2]).toMatchObject({ use: { violations: 2, images: 2 } });
+  },
+);
+
+test("of thousands for one thing each is overtaken by the next", () => {
+  const day = (at: number): string => new Date(Date.UTC(2026, 0, 1) + at * 86_400_000).toISOString().slice(0, 10);
+  const many = Array.from({ length: 3_000 }, (_, at) => exception({ expires: day(at) }));
+  const told = lives(many, [result([violation({ exception: applied() })])]);
+  expect(told[0]).toMatchObject({ overtakenBy: 1, use: { violations: 1, images: 1 } });
+  expect(told[2_998]).toMatchObject({ overtakenBy: 2_999 });
+  expect(told[2_999]).not.toHaveProperty("overtakenBy");
+});

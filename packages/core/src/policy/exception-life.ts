@@ -67,12 +67,11 @@ export function tellExceptionLives(
     const use = countUse(exception, results);
     return use?.violations === 0 && gateRules.has(exception.rule) ? undefined : use;
   });
+  const overtaking = listOvertaking(exceptions);
+  const sums = sumUses(exceptions, uses, overtaking);
   return exceptions.map((exception, index) => {
-    const overtakenBy = findOvertaking(exceptions, index);
-    const use = addUses(
-      uses[index],
-      exceptions.map((_, at) => (leadsTo(exceptions, at, index) ? uses[at] : undefined)),
-    );
+    const overtakenBy = overtaking[index];
+    const use = uses[index] === undefined ? undefined : sums[index];
     const daysLeft = countDaysLeft(exception.expires, now);
     return {
       ...{ exception, index, daysLeft },
@@ -92,20 +91,27 @@ export function isDead({ state, use, overtakenBy }: ExceptionLife): boolean {
   return use === undefined ? state === "lapsed" : use.violations === 0;
 }
 
-/** True where one exception is overtaken by another, be it by way of a third. Each ends later or stands before. */
-function leadsTo(exceptions: readonly Exception[], from: number, to: number): boolean {
-  let next = findOvertaking(exceptions, from);
-  while (next !== undefined && next !== to) next = findOvertaking(exceptions, next);
-  return next === to;
-}
+type Use = NonNullable<ExceptionLife["use"]>;
 
-/** With what those were applied for that it overtakes: results of before may name them. */
-function addUses(own: ExceptionLife["use"], others: readonly ExceptionLife["use"][]): ExceptionLife["use"] {
-  if (own === undefined) return undefined;
-  return others.reduce<NonNullable<ExceptionLife["use"]>>(
-    (sum, use) => ({ violations: sum.violations + (use?.violations ?? 0), images: sum.images + (use?.images ?? 0) }),
-    own,
-  );
+/** With what those were applied for that it overtakes, be it by way of a third: results of before may name them. */
+function sumUses(
+  exceptions: readonly Exception[],
+  uses: readonly ExceptionLife["use"][],
+  overtaking: readonly (number | undefined)[],
+): Use[] {
+  const sums = uses.map((use) => ({ violations: 0, images: 0, ...use }));
+  // Whoever overtakes one ends later or stands before it: by then it has got all that is its own.
+  const inOrder = exceptions
+    .map(({ expires }, at) => ({ expires, at }))
+    .toSorted((a, b) => Date.parse(a.expires) - Date.parse(b.expires) || b.at - a.at);
+  for (const { at } of inOrder) {
+    const by = overtaking[at];
+    if (by === undefined) continue;
+    const [sum, to] = [sums[at], sums[by]] as [Use, Use];
+    to.violations += sum.violations;
+    to.images += sum.images;
+  }
+  return sums;
 }
 
 /** Full UTC days after today on which what ends on a day still holds; NaN where that is no day. */
@@ -114,19 +120,24 @@ export function countDaysLeft(expires: string, now: Date): number {
   return Date.parse(`${expires}T00:00:00Z`) / dayLength - today;
 }
 
-/** One that matches wherever this one does and ends no sooner; of two that are alike the first counts. */
-function findOvertaking(exceptions: readonly Exception[], index: number): number | undefined {
-  const own = exceptions[index] as Exception;
-  const found = exceptions.findIndex((other, at) => {
-    if (other.rule !== own.rule) return false;
-    if (canonicalThing(other.rule, thingOf(other)) !== canonicalThing(own.rule, thingOf(own))) return false;
-    if (![undefined, packageOf(own)].includes(packageOf(other))) return false;
-    if (other.gate !== undefined && other.gate !== own.gate) return false;
-    if (other.file !== own.file) return false;
-    // Of those that end on one day the first is applied.
-    return other.expires > own.expires || (other.expires === own.expires && at < index);
-  });
-  return found === -1 ? undefined : found;
+/** Of each the place of one that matches wherever it does and ends no sooner; of two that are alike the first counts. */
+function listOvertaking(exceptions: readonly Exception[]): (number | undefined)[] {
+  const places = exceptions.map((exception, at) => ({ exception, at }));
+  const alike = Map.groupBy(places, ({ exception }) =>
+    JSON.stringify([exception.rule, canonicalThing(exception.rule, thingOf(exception)), exception.file]),
+  );
+  const overtaking = exceptions.map((): number | undefined => undefined);
+  for (const group of alike.values())
+    for (const { exception: own, at: index } of group) {
+      const found = group.find(({ exception: other, at }) => {
+        if (![undefined, packageOf(own)].includes(packageOf(other))) return false;
+        if (other.gate !== undefined && other.gate !== own.gate) return false;
+        // Of those that end on one day the first is applied.
+        return other.expires > own.expires || (other.expires === own.expires && at < index);
+      });
+      overtaking[index] = found?.at;
+    }
+  return overtaking;
 }
 
 function countUse(exception: Exception, results: readonly StageResult[]): ExceptionLife["use"] {

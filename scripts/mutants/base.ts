@@ -33,7 +33,8 @@ const neverBehind = [
 }));
 
 /**
- * On which base an image stands, whether that is the newest and still approved, what may lie on it, how the image looks,
+ * On which base an image stands, whether that is the newest and still approved, which users and libraries may be added
+ * to it, how the image looks,
  * what files name before a build, and whether and on which base a rebase may put it.
  */
 export const base: Room = {

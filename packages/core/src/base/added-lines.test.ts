@@ -28,6 +28,13 @@ describe("users and groups that are there", () => {
   });
 });
 
+test("tens of thousands of users are looked at once each, and the one that is refused is among them", () => {
+  const many = Array.from({ length: 50_000 }, (_, at) => `app${at}:x:${at + 2}:7::/:/bin/sh`);
+  expect(adds("etc/passwd", passwd, ...many, "app7:x:99999:7::/:/bin/sh")).toBe(false);
+  expect(adds("etc/passwd", passwd, ...many, "other:x:9:7::/:/bin/sh")).toBe(false);
+  expect(adds("etc/passwd", passwd, ...many)).toBe(true);
+});
+
 describe("a user that is added", () => {
   const user = (name: string, id: string, rest = ":7::/:/bin/sh") => `${name}:x:${id}${rest}`;
   test.each<[what: string, ...added: string[]]>([

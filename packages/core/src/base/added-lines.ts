@@ -44,9 +44,14 @@ export function onlyAddsLines(path: string, before: Uint8Array | undefined, afte
     if (line === old[kept]) kept += 1;
     else added.push(line);
   }
-  return (
-    kept === old.length && added.every((line, index) => isHarmless(kind, line, [...old, ...added.slice(0, index)]))
-  );
+  if (kept !== old.length) return false;
+  const known = { names: new Set<string | undefined>(), ids: new Set<string | undefined>() };
+  for (const line of old) know(known, line);
+  return added.every((line) => {
+    const isGood = isHarmless(kind, line, known);
+    know(known, line);
+    return isGood;
+  });
 }
 
 function linesOf(bytes: Uint8Array): string[] {
@@ -56,20 +61,32 @@ function linesOf(bytes: Uint8Array): string[] {
     .filter((line) => line !== "");
 }
 
+/** Of the lines before one. */
+interface Known {
+  names: Set<string | undefined>;
+  ids: Set<string | undefined>;
+}
+
+function know({ names, ids }: Known, line: string): void {
+  const [name, , id] = line.split(":");
+  names.add(name);
+  ids.add(id);
+}
+
 const plainName = /^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$/;
 /** With a zero in front it is another number to some readers. */
 const plainNumber = /^[1-9]\d{0,9}$/;
 const fieldsOf = { passwd: 7, group: 4, ranges: 3 } as const;
 
-function isHarmless(kind: AccountFile, line: string, others: readonly string[]): boolean {
+function isHarmless(kind: AccountFile, line: string, { names, ids }: Known): boolean {
   if (kind === "list") return /^[#/][\x20-\x7e]*$/.test(line);
   const fields = line.split(":");
   const [name = "", , id = ""] = fields;
   if (!plainName.test(name)) return false;
-  const isNew = !others.some((other) => other.split(":")[0] === name);
+  const isNew = !names.has(name);
   if (kind === "secret") return isNew;
   if (fields.length !== fieldsOf[kind]) return false;
   if (kind === "ranges") return fields.slice(1).every((field) => plainNumber.test(field));
   const isId = plainNumber.test(id) && Number(id) <= maxId;
-  return isNew && isId && !others.some((other) => other.split(":")[2] === id);
+  return isNew && isId && !ids.has(id);
 }

@@ -99,7 +99,7 @@ export interface BaseDecision {
 
 /**
  * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.build-image`, `base.expired`,
- * `base.approval`, `base.behind`, `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, those of `judgeHabits`, and `base.rule`. The first, and
+ * `base.approval`, `base.behind`, `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, those of `findAntipattern` and `judgeRequired`, and `base.rule`. The first, and
  * most of the last, can be set aside by an exception for the image's repository; paths that may change, the policy lists
  * with the base.
  */

@@ -55,6 +55,7 @@ describe("what is no cache that can be read is refused, as the older one and as 
     ["nothing", undefined],
     ["an empty file", Buffer.alloc(0)],
     ["its magic alone", cacheOf().subarray(0, magic.length)],
+    ["a path longer than any that can be opened", cacheOf(libc, libssl, ["libapp.so.1", `/${"a".repeat(4096)}`])],
     ["a header that ends too early", cacheOf().subarray(0, 47)],
     ["another magic", changed((bytes) => bytes.write("glibc-ld.so.cache1.2", "latin1"))],
     ["the old format before the new one", Buffer.concat([Buffer.from("ld.so-1.7.0\0"), base])],

@@ -1,3 +1,6 @@
+/** Bytes of a name or a path: PATH_MAX of Linux, beyond which no file is opened. */
+const maxText = 4096;
+
 /**
  * ldconfig's cache (`/etc/ld.so.cache`, glibc's "new" format alone): library name → the paths that the loader would
  * take for it, in its order.
@@ -12,8 +15,8 @@ function parseLoaderCache(bytes: Uint8Array): Map<string, string[]> | undefined 
   const count = raw.readUInt32LE(20);
   if (48 + count * 24 > raw.length) return undefined;
   const text = (offset: number): string | undefined => {
-    const end = raw.indexOf(0, offset);
-    return end === -1 ? undefined : raw.toString("latin1", offset, end);
+    const end = raw.subarray(offset, offset + maxText).indexOf(0);
+    return end === -1 ? undefined : raw.toString("latin1", offset, offset + end);
   };
   const libraries = new Map<string, string[]>();
   for (let index = 0; index < count; index += 1) {
@@ -21,7 +24,9 @@ function parseLoaderCache(bytes: Uint8Array): Map<string, string[]> | undefined 
     const name = text(raw.readUInt32LE(at + 4));
     const path = text(raw.readUInt32LE(at + 8));
     if (name === undefined || path === undefined) return undefined;
-    libraries.set(name, [...(libraries.get(name) ?? []), path]);
+    const paths = libraries.get(name);
+    if (paths === undefined) libraries.set(name, [path]);
+    else paths.push(path);
   }
   return libraries;
 }

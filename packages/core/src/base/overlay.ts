@@ -149,7 +149,10 @@ function givesRights({ path, before, after }: BaseChange, { base }: Scope): bool
  */
 function judgeAccounts({ path, before, after }: BaseChange, original: Uint8Array | undefined): string | undefined {
   if (after === undefined) return "";
-  const isHarmless = [before.content, original].some((content) => onlyAddsLines(path, content, after.content));
+  // Of the file itself the two are one.
+  const isHarmless = [...new Set([before.content, original])].some((content) =>
+    onlyAddsLines(path, content, after.content),
+  );
   return after.kind === "file" && isHarmless
     ? undefined
     : "it has more than lines for new users and groups, other than root, added at their place";

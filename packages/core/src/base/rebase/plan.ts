@@ -33,7 +33,7 @@ export interface RebasePlan {
 const baseName = "org.opencontainers.image.base.name";
 const baseDigest = "org.opencontainers.image.base.digest";
 
-/** Of what annotations say the base's alone. */
+/** The annotations that are about the base. */
 export const baseKeys: readonly string[] = [baseName, baseDigest];
 
 /** What annotations, and labels of the same names, say of a base. */

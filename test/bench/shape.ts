@@ -105,7 +105,7 @@ export function buildRow(
 
 /** Gives every row of a peer what ours take in relation to it. */
 export function withRatios(rows: readonly BenchRow[]): BenchRow[] {
-  const ours = rows.filter((row) => row.ours && row.seconds !== undefined);
+  const ours = rows.filter((row) => row.ours && row.compared && row.seconds !== undefined);
   return rows.map((row) => {
     const { seconds } = row;
     if (row.ours || !row.compared || seconds === undefined) return row;

@@ -70,7 +70,7 @@ describe("a violation", () => {
       ...["gate.build-environment", "gate.finding", "gate.rule", "gate.stale"],
       ...["scan.gate", "scan.license", "scan.package", "scan.rule", "scan.severity"],
     ]);
-    for (const why of Object.values(postponable)) expect(why === true ? "it may wait" : why).toMatch(/\w+ \w+/);
+    for (const why of Object.values(postponable).filter((each) => each !== true)) expect(why).toMatch(/\w+ \w+/);
   });
 
   test("of an entry with a day of its own waits for that, whatever its rule's is, and says of which", () => {

@@ -63,6 +63,16 @@ test("plain text stays as it is, and one character of it that is not plain is cl
   );
 });
 
+test("each control alone is seen, at the ends of what is plain as well", () => {
+  const controls = Array.from({ length: 0xa0 }, (_, code) => String.fromCharCode(code)).filter((each) =>
+    /\p{Cc}/u.test(each),
+  );
+  expect(controls).toHaveLength(65);
+  for (const each of controls) expect(cleanLine(`a${each}b`), JSON.stringify(each)).toMatch(/^a[ \ufffd]?b?$/);
+  expect(cleanText("a\u007fb")).toBe("a\ufffdb");
+  expect(cleanText("a\u0000b")).toBe("a\ufffdb");
+});
+
 test("all of a document is cleaned, the names of its fields as well", () => {
   expect(cleanStrings({ "a\u0085": ["x\u202e", 1, null, { b: "\u0007" }] })).toEqual({
     "a ": ["x\ufffd", 1, null, { b: "\ufffd" }],

@@ -43,6 +43,8 @@ test("an answer as documented is read, without what is not", () => {
 
 test("a document may be as wide as it likes, and no deeper than all can read", () => {
   const nested = (depth: number): string => `${'[{"a":'.repeat(depth / 2)}1${"}]".repeat(depth / 2)}`;
+  expect(() => parseJson(`${"[".repeat(129)}${"]".repeat(129)}`)).toThrow(DeepJson);
+  expect(parseJson(`${"[".repeat(128)}${"]".repeat(128)}`)).toBeInstanceOf(Array);
   expect(() => parseJson(nested(130))).toThrow("it is nested deeper than 128 levels");
   expect(() => parseJson(`{"wide":[${"[],".repeat(500)}[]],"deep":${nested(128)}}`)).toThrow(DeepJson);
   expect(parseJson(nested(128))).toBeInstanceOf(Array);

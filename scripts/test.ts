@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import {
   bin,
   dist,
@@ -22,12 +22,21 @@ import {
 
 const steps = [lint, types, typesOfTests, ...generated, dist];
 
+/** A skipped test is a failed one. */
+const requiresTools = process.env["GOLDENPATH_REQUIRE_TOOLS"] === "1";
+
 let passed = 0;
 let failed = 0;
+/** What failed and how, said once more at the end: of a long log, that is often all that is kept. */
+const failures: string[] = [];
 
 async function run(step: Step): Promise<void> {
-  if (await runStep(step)) passed += 1;
-  else failed += 1;
+  if (await runStep(step)) {
+    passed += 1;
+    return;
+  }
+  failed += 1;
+  failures.push(step.name);
 }
 
 interface VitestReport {
@@ -35,6 +44,25 @@ interface VitestReport {
   numFailedTests: number;
   numPendingTests: number;
   numFailedTestSuites: number;
+  testResults: {
+    name: string;
+    /** Why the file itself could not be run; empty otherwise. */
+    message: string;
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
+  }[];
+}
+
+/** The tests and files that failed, and the skipped ones where none may be, each with the first lines of its error. */
+function listFailures({ testResults }: VitestReport): string[] {
+  const describe = (name: string, message = "") => `${name}\n${message.split("\n").slice(0, 30).join("\n")}`;
+  return testResults.flatMap(({ name, message, assertionResults }) => [
+    ...(message === "" ? [] : [describe(relative(root, name), message)]),
+    ...assertionResults
+      .filter(({ status }) => status === "failed" || (requiresTools && status !== "passed"))
+      .map(({ fullName, status, failureMessages }) =>
+        describe(`${relative(root, name)}: ${fullName}`, failureMessages[0] ?? status),
+      ),
+  ]);
 }
 
 /** Runs vitest, showing what it says as it comes or, `later`, when it has ended: two at once could not be read. */
@@ -58,13 +86,15 @@ async function runTests(args: readonly string[], { later = false } = {}): Promis
     passed += counts.numPassedTests;
     // A file that could not even be loaded has no tests that failed, and a run that ended badly with none is no pass
     // either.
-    const failures = counts.numFailedTests;
-    failed += failures === 0 && status !== 0 ? Math.max(1, counts.numFailedTestSuites) : failures;
+    const tests = counts.numFailedTests;
+    failed += tests === 0 && status !== 0 ? Math.max(1, counts.numFailedTestSuites) : tests;
+    failures.push(...listFailures(counts));
     if (counts.numPendingTests > 0) console.log(`${counts.numPendingTests} skipped: each says what it would need`);
-    if (process.env["GOLDENPATH_REQUIRE_TOOLS"] === "1") failed += counts.numPendingTests;
+    if (requiresTools) failed += counts.numPendingTests;
   } catch {
     console.error("vitest left no report");
     failed += 1;
+    failures.push(`vitest ${args.join(" ")}: left no report`);
   }
   rmSync(directory, { recursive: true, force: true });
 }
@@ -93,5 +123,6 @@ if (first === "--part") {
       }),
     );
 }
+for (const failure of failures) console.log(`\n✘ ${failure}`);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

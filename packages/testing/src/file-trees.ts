@@ -9,8 +9,10 @@ export const entry = (path: string, text: string, more: Partial<LayerEntry> = {}
   ...more,
 });
 
-export const link = (path: string, target: string): LayerEntry =>
-  entry(path, "", { kind: "symlink", target, contentDigest: "" });
+export const link = (path: string, target: string): LayerEntry => {
+  const { content: _none, ...link } = entry(path, "", { kind: "symlink", target, contentDigest: "" });
+  return link;
+};
 
 /** Layers put together, the lowest first; so many of them are a base's. */
 export const treeOf = (layers: readonly (readonly LayerEntry[])[], trusted: number = layers.length): FileTree =>
@@ -19,14 +21,14 @@ export const treeOf = (layers: readonly (readonly LayerEntry[])[], trusted: numb
     trusted,
   );
 
-/** As dpkg has it. */
+/** As dpkg has it: of packages by their name, where it is of amd64, or as `NAME:ARCHITECTURE`. */
 export const dpkgStatus = (all: Readonly<Record<string, string>>): LayerEntry =>
   entry(
     "var/lib/dpkg/status",
     Object.entries(all)
-      .map(
-        ([name, version]) =>
-          `Package: ${name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: ${version}\n`,
-      )
+      .map(([key, version]) => {
+        const [name, architecture = "amd64"] = key.split(":");
+        return `Package: ${name}\nStatus: install ok installed\nArchitecture: ${architecture}\nVersion: ${version}\n`;
+      })
       .join("\n"),
   );

@@ -96,10 +96,8 @@ export function decideOverlay(facts: OverlayFacts): OverlayDecision {
   const owners = new Map<string, string[]>();
   for (const [key, { files }] of packages.base)
     for (const file of files) owners.set(file, [...(owners.get(file) ?? []), key]);
-  const isIntact = packages.lost.length === 0;
-  const upgraded = new Set(
-    isIntact ? packages.upgraded.map((each) => `${each.package.manager} ${each.package.name}`) : [],
-  );
+  const newer = packages.lost.length === 0 ? packages.upgraded : [];
+  const upgraded = new Set(newer.map((each) => `${each.package.manager} ${each.package.name}`));
   const newFiles = new Set<string>();
   for (const [key, { files }] of packages.image) {
     if (upgraded.has(key) || !packages.base.has(key)) for (const file of files) newFiles.add(file);
@@ -109,7 +107,7 @@ export function decideOverlay(facts: OverlayFacts): OverlayDecision {
     const why = judgeChange(change, scope);
     return why === undefined ? [] : [{ change, why }];
   });
-  return { refused, upgraded: isIntact ? packages.upgraded : [] };
+  return { refused, upgraded: newer };
 }
 
 /** Undefined where a change is harmless. */
@@ -207,17 +205,14 @@ function isPackageWork({ path, before, after }: BaseChange, scope: Scope): boole
     !isAtOrBelow(path, "usr/share/doc")
   )
     return false;
-  const belongsToUpgraded = (each: string): boolean => {
-    const known = owners.get(each) ?? [];
-    return known.length > 0 && known.every((key) => upgraded.has(key));
-  };
-  const source = compiledFrom(path);
-  if (belongsToUpgraded(path) || (source !== undefined && belongsToUpgraded(source)))
-    return after === undefined || newFiles.has(path) || source !== undefined;
+  const belongsToUpgraded = (each: string): boolean => owners.get(each)?.every((key) => upgraded.has(key)) === true;
+  const source = sourceOf(path);
+  if (belongsToUpgraded(path) || belongsToUpgraded(source))
+    return after === undefined || newFiles.has(path) || source !== path;
   const isGenerated = generatedFiles.some(
     (each) =>
       each.below.some((folder) => isAtOrBelow(path, folder)) &&
-      [...upgraded].some((key) => nameOf(key) === each.package),
+      [...upgraded].some((key) => nameOf(key).split(":")[0] === each.package),
   );
   if (isGenerated) return true;
   if (packages.lost.length > 0 || owners.has(path) || after === undefined) return false;
@@ -226,38 +221,38 @@ function isPackageWork({ path, before, after }: BaseChange, scope: Scope): boole
     const place = resolvePath(scope.image, after.target);
     return place !== undefined && after.target.startsWith("/") && newFiles.has(place);
   }
-  const isBusybox =
-    before.kind === "symlink" && /(?:^|\/)bin\/busybox$/.test(before.target) && packages.base.has("apk busybox");
+  const isBusybox = /(?:^|\/)bin\/busybox$/.test(before.target) && packages.base.has("apk busybox");
   return isBusybox && newFiles.has(path);
 }
 
 /**
  * `x/__pycache__/y.cpython-312.pyc` → `x/y.py`: Python's own copy of a file, which packages make after they are
- * installed.
+ * installed. Of any other path the path itself.
  */
-function compiledFrom(path: string): string | undefined {
-  const [, folder, name] = /^(.*\/)__pycache__\/([^/]+?)\.cpython-\d+(?:\.opt-[12])?\.pyc$/.exec(path) ?? [];
-  return folder === undefined ? undefined : `${folder}${name}.py`;
+function sourceOf(path: string): string {
+  return path.replace(/^(.*\/)__pycache__\/([^/]+?)\.cpython-\d+(?:\.opt-[12])?\.pyc$/, "$1$2.py");
 }
 
+/** Of a package's key. */
 function nameOf(key: string): string {
-  return key.slice(key.indexOf(" ") + 1).split(":")[0] ?? "";
+  return key.slice(key.indexOf(" ") + 1);
 }
 
 /**
  * A newer release of the same distribution, and not another one: vulnerabilities are looked up by what stands there.
  */
 function judgeRelease({ before, after }: BaseChange): string | undefined {
-  const read = (bytes: Uint8Array | undefined) => readRelease(Buffer.from(bytes ?? []).toString("latin1"));
+  const read = (bytes: Uint8Array | undefined) =>
+    bytes === undefined ? undefined : readRelease(Buffer.from(bytes).toString("latin1"));
   const [was, is] = [read(before.content), read(after?.content)];
   const isKept = was !== undefined && was.id === is?.id && was.version === is.version;
-  return after?.kind === "file" && isKept ? undefined : "it names another distribution or release";
+  return isKept ? undefined : "it names another distribution or release";
 }
 
 function explainOwner(path: string, { owners, upgraded, packages }: Scope): string {
   const [owner] = (owners.get(path) ?? []).filter((key) => !upgraded.has(key));
   if (owner === undefined) return "";
-  const name = formatName(packages.base.get(owner)?.name ?? "");
+  const name = formatName(nameOf(owner));
   if (packages.lost.length > 0)
     return `it is a file of package ${name}, and the package database is not whole: ${listLost(packages.lost)}`;
   return `it is a file of package ${name}, which the image does not have in a newer version`;

@@ -56,7 +56,7 @@ describe("the database of packages", () => {
     expect(judge([newer("ssl"), list("ssl:amd64")])).toEqual([]);
   });
 
-  test.each(["list", "postinst"])("tells of one by a %s, and by nothing that only looks like it", (kind) => {
+  test.each(["list", "md5sums", "postinst"])("tells of one by a %s, and by nothing that only looks like it", (kind) => {
     const at = (path: string, text: string) => entry(`var/lib/dpkg/${path}`, text);
     const change = (path: string) => judge([at(path, "own")], [], [...base, at(path, "x")]);
     expect(change(`info/ca.${kind}`)).toEqual([

@@ -172,7 +172,7 @@ function judgeDatabase(path: string, { packages, upgraded }: Scope): string | un
   if (lost.length > 0) return `it does not have every package of the base any more: ${listLost(lost)}`;
   if (![...packages.base.values()].some((each) => each.manager === manager))
     return "no package can be read from it in the base";
-  const owner = /^var\/lib\/dpkg\/info\/([^/:]+)(?::([^/.]+))?\.[a-z]+$/.exec(path);
+  const owner = /^var\/lib\/dpkg\/info\/([^/:]+)(?::([^/.]+))?\.[a-z0-9]+$/.exec(path);
   if (owner === null) return undefined;
   const [, name, architecture] = owner;
   const keys = [...packages.base.keys()].filter(

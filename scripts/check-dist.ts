@@ -3,7 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 /** Links in it are relative, the workspaces' as well, and so lead into the copy. */
@@ -26,7 +26,11 @@ try {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     cpSync(join(root, file), join(copy, file), asItIs);
   }
-  cpSync(join(root, "node_modules"), join(copy, "node_modules"), asItIs);
+  // What starts with `.cache` comes and goes with tests that run beside this.
+  cpSync(join(root, "node_modules"), join(copy, "node_modules"), {
+    ...asItIs,
+    filter: (path) => !basename(path).startsWith(".cache"),
+  });
   execFileSync(process.execPath, [join(copy, "scripts/build.ts")], {
     cwd: copy,
     stdio: ["ignore", "inherit", "inherit"],

@@ -20,6 +20,16 @@ test.each<[text: string, id: string, version: string]>([
   ["ID=ubuntu\nVERSION_ID='22.04'\n", "ubuntu", "22.04"],
   ["ID=alpine\nVERSION_ID=3.20.3\n", "alpine", "3.20"],
   ["ID=wolfi\n", "wolfi", ""],
+  ["ID=ubuntu\nVERSION_ID=24\n", "ubuntu", "24"],
 ])("%j is %s, version %j", (text, id, version) => {
   expect(readRelease(text)).toEqual({ id, version });
 });
+
+test.each(["debian", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"])(
+  "of %s the first number counts alone",
+  (id) => {
+    const read = (version: string) => readRelease(`ID="${id}"\nVERSION_ID="${version}"\n`);
+    expect(read("9.4")).toEqual(read("9.5"));
+    expect(read("9.4")).not.toEqual(read("8.4"));
+  },
+);

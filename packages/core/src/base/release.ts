@@ -21,9 +21,8 @@ export function readRelease(text: string): Release | undefined {
 
 /** Empty where there is no such line. */
 function readField(text: string, field: string): string | undefined {
-  const said = text.split("\n").filter((line) => line.trimStart().startsWith(`${field}=`));
-  if (said.length === 0) return "";
-  const [only = "", ...others] = said;
+  const [only, ...others] = text.split("\n").filter((line) => line.trimStart().startsWith(`${field}=`));
+  if (only === undefined) return "";
   const value = new RegExp(`^${field}=(["']?)([A-Za-z0-9._-]+)\\1\\s*$`).exec(only)?.[2];
   return others.length > 0 ? undefined : value;
 }

@@ -53,12 +53,21 @@ describe("a layer that was made of a container", () => {
     ["/usr/local/bin/python3 manage.py runserver"],
     ["/bin/sh"],
     ["tail -f /dev/null"],
+    // What a builder begins with, further on.
+    ["tini -- /bin/sh -c start"],
+    ["wine cmd /c start"],
+    ["npm RUN start"],
+    ["java Application"],
+    ["npx bazel run server"],
+    ["/bin/sh server"],
+    ["/bin/shutdown -c"],
   ])("%s is found", (by) => {
     expect(findCommitted(history(["/bin/sh -c #(nop) ADD file:1 in / "], [by]), 1)).toEqual([by]);
   });
 
-  test("also with a message of whoever did it", () => {
-    expect(findCommitted(history(["bash", { comment: "fix" }]), 1)).toEqual(["bash"]);
+  test("also with a message of whoever did it, and with a builder's word in that", () => {
+    for (const comment of ["fix", "was buildkit.", "not Imported from -"])
+      expect(findCommitted(history(["bash", { comment }]), 1)).toEqual(["bash"]);
   });
 
   test("but not the base's, whoever made that", () => {
@@ -80,6 +89,13 @@ describe("a layer that was made of a container", () => {
     ["/bin/sh -c apt-get update"],
     ["/bin/sh -c #(nop) COPY file:1 in /srv "],
     ["|1 VERSION=2 /bin/sh -c make"],
+    ["|12 VERSION=2 B=c /bin/sh -c make"],
+    ["/bin/sh -ec make"],
+    ["/bin/bash -ex -c make"],
+    ["cmd /S /C make"],
+    ["powershell -Command make"],
+    ["pwsh -Command make"],
+    ["Buildpack: goldenpath/node"],
     ["/bin/bash -o pipefail -c make"],
     ["/bin/bash -eo pipefail -c make"],
     ["RUN /bin/sh -c make # buildkit", { comment: "buildkit.dockerfile.v0" }],
@@ -101,7 +117,10 @@ describe("a layer that was made of a container", () => {
     expect(findCommitted(history([by, more]), 1)).toEqual([]);
   });
 
-  test("without a history there is none", () => expect(findCommitted({}, 1)).toEqual([]));
+  test("without a history there is none", () => {
+    expect(findCommitted({}, 1)).toEqual([]);
+    expect(findCommitted({ history: null }, 1)).toEqual([]);
+  });
 });
 
 describe("a variable with a secret", () => {
@@ -153,6 +172,18 @@ describe("a name in the image's own list", () => {
     expect(of("app", "app:x:1000", "app:x:1001")).toBe("other");
   });
 
+  test("whose number is written in no plain way is unknown", () => {
+    for (const id of ["1e3", "0x10", "+1000", "", "1000 "])
+      expect([id, of("app", `app:x:${id}:0`)]).toEqual([id, "unknown"]);
+    expect([of("app", "app"), of("app", "app:x")]).toEqual(["unknown", "unknown"]);
+    expect(of("app", "app:x:1000:0")).toBe("other");
+  });
+
+  test("is compared by its bytes", () => {
+    expect([of("müller", "müller:x:1000"), of("müller", "müller:x:0")]).toEqual(["other", "root"]);
+    expect(of("müller", "muller:x:1000")).toBe("unknown");
+  });
+
   test("which is not there, is root's where it is root", () =>
     expect([of("root", "app:x:1000"), of("app", "root:x:0")]).toEqual(["root", "unknown"]));
 });
@@ -164,11 +195,37 @@ describe("a secret in variables and arguments", () => {
 
   test("has a name, of one letter too, and a value", () => {
     expect(inEnv(`A=${login}`, "DB_TOKEN=abc")).toEqual(["A", "DB_TOKEN"]);
-    expect(inEnv("TOKENX", `=${login}`, "DB_TOKENX")).toEqual([]);
+    expect(inEnv("TOKENX", `=${login}`, "DB_TOKENX", login)).toEqual([]);
+  });
+
+  test.each([
+    ...["TOKEN", "PASSWORD", "PGPASSWORD", "PASSWD", "PASSPHRASE", "PASS", "SECRET", "API_KEY", "APIKEY", "ACCESS_KEY"],
+    ...["PRIVATE_KEY", "SECRET_KEY", "SECRET_KEY_BASE", "CREDENTIAL", "CREDENTIALS"],
+  ])("is called %s, alone or behind another word, and not before one", (name) => {
+    expect(inEnv(`${name}=abc`, `MY_${name}=abc`)).toEqual([name, `MY_${name}`]);
+    expect(inEnv(`${name}_FILE=abc`, `MY${name}=abc`)).toEqual([]);
+  });
+
+  test("is called _PWD at its end", () => {
+    expect(inEnv("MYSQL_PWD=abc")).toEqual(["MYSQL_PWD"]);
+    expect(inEnv("MYSQL_PWD_FILE=abc", "MYSQLPWD=abc")).toEqual([]);
+  });
+
+  test("is told once of each place, by what that is", () => {
+    const created_by = "ARG TOKEN=abc";
+    expect(
+      findSecretVariables({ config: { Env: ["TOKEN=abc"] }, history: [{ created_by }, { created_by }, {}] }),
+    ).toEqual([
+      { name: "TOKEN", where: "environment variable" },
+      { name: "TOKEN", where: "history's argument" },
+    ]);
+    expect(findSecretVariables({})).toEqual([]);
   });
 
   test("is none where the value only says where it is, in quotes too", () => {
     expect(inEnv("TOKEN='/run/secrets/x'", 'TOKEN="true"', "TOKEN=$OTHER")).toEqual([]);
+    expect(inEnv("TOKEN=xxxx", "TOKEN=****", "TOKEN=None")).toEqual([]);
+    for (const value of ["a/b", "xxxy", "***a", "$A-b", "truer"]) expect(inEnv(`TOKEN=${value}`)).toEqual(["TOKEN"]);
     // Quotes that do not hold all of it are a part of the value.
     for (const value of [`"x"x`, `x"x"`, `'x"`]) expect(inEnv(`TOKEN=${value}`)).toEqual(["TOKEN"]);
   });
@@ -189,5 +246,7 @@ describe("a secret in variables and arguments", () => {
   });
 });
 
-test("a layer that was made by nothing but blanks is nobody's command", () =>
-  expect(findCommitted({ history: [{ created_by: "  " }] }, 1)).toEqual([]));
+test("a layer that was made by nothing, or by nothing but blanks, is nobody's command", () => {
+  expect(findCommitted({ history: [{ created_by: "  " }] }, 1)).toEqual([]);
+  expect(findCommitted({ history: [{}] }, 1)).toEqual([]);
+});

@@ -12,7 +12,7 @@ export type StartUser = "root" | "other" | "unknown";
  * @param passwd the image's etc/passwd, where it is known
  */
 export function findStartUser(user: string | undefined, passwd: Uint8Array | undefined): StartUser {
-  const [name = ""] = (user ?? "").split(":");
+  const name = user?.split(":")[0] ?? "";
   if (name === "") return "root";
   if (/^[+-]?\d+$/.test(name)) return userOf(Number(name));
   if (passwd === undefined) return name === "root" ? "root" : "unknown";
@@ -31,8 +31,8 @@ export function findStartUser(user: string | undefined, passwd: Uint8Array | und
 const largestUser = 2 ** 31 - 1;
 
 function userOf(id: number): StartUser {
-  if (id === 0) return "root";
-  return id > 0 && id <= largestUser ? "other" : "unknown";
+  if (id < 0 || id > largestUser) return "unknown";
+  return id === 0 ? "root" : "other";
 }
 
 /** How builders write that a layer was made, in the history of the config. Compared with the start of `created_by`. */
@@ -56,11 +56,13 @@ const builderComment = /^(?:buildkit\.|debuerreotype |FROM |Imported from )/;
  * @returns the commands, in the history's order
  */
 export function findCommitted({ history }: ImageHabits, ownLayers: number): string[] {
-  const entries = (history ?? []).filter((each) => each.empty_layer !== true);
-  return (ownLayers === 0 ? [] : entries.slice(-ownLayers)).flatMap(({ created_by: by = "", comment = "" }) => {
+  if (ownLayers === 0) return [];
+  const own = history?.filter((each) => each.empty_layer !== true).slice(-ownLayers);
+  const commands = own?.flatMap(({ created_by: by = "", comment = "" }) => {
     if (by.trim() === "" || builderComment.test(comment)) return [];
     return builderWords.some((word) => word.test(by)) ? [] : [by];
   });
+  return commands ?? [];
 }
 
 const secretName =

@@ -90,6 +90,7 @@ describe("a layer that was made of a container", () => {
     ["/bin/sh -c #(nop) COPY file:1 in /srv "],
     ["|1 VERSION=2 /bin/sh -c make"],
     ["|12 VERSION=2 B=c /bin/sh -c make"],
+    ["|1 KEY=a\nb /bin/sh -c make"],
     ["/bin/sh -ec make"],
     ["/bin/bash -ex -c make"],
     ["cmd /S /C make"],
@@ -237,6 +238,22 @@ describe("a secret in variables and arguments", () => {
     expect(inHistory("ARG TOKEN=abc")).toEqual(["TOKEN"]);
     expect(inHistory("RUN echo |1 TOKEN=abc /bin/sh")).toEqual([]);
     expect(inHistory("RUN ENV TOKEN=abc")).toEqual([]);
+  });
+
+  test("is told of an argument with several lines, as a key has, and of a command that is no shell's", () => {
+    const key = "SSH_PRIVATE_KEY=-----BEGIN\nabc\n-----END";
+    for (const by of [
+      `ARG ${key}`,
+      `ENV ${key}`,
+      `|1 ${key} /bin/sh -c make`,
+      `|2 ${key} Z=1 make install`,
+      `|1 ${key}`,
+    ])
+      expect([by, inHistory(by)]).toEqual([by, ["SSH_PRIVATE_KEY"]]);
+    expect(inHistory("ARG A=a\nTOKEN=abc")).toEqual(["TOKEN"]);
+    // What a shell sets for itself is no argument.
+    expect(inHistory("|1 A=a\nb /bin/sh -c TOKEN=$(cat x) make")).toEqual([]);
+    expect(inHistory("RUN make\nARG TOKEN=abc")).toEqual([]);
   });
 
   test("is none in the quotes of another's value", () => {

@@ -37,7 +37,7 @@ function userOf(id: number): StartUser {
 
 /** How builders write that a layer was made, in the history of the config. Compared with the start of `created_by`. */
 const builderWords: readonly RegExp[] = [
-  /^(?:\|\d+ .*)?\/bin\/(?:ba|da|a|k|z)?sh (?:-\w*o \w+ |-\w+ )*-\w*c\b/,
+  /^(?:\|\d+ .*)?\/bin\/(?:ba|da|a|k|z)?sh (?:-\w*o \w+ |-\w+ )*-\w*c\b/s,
   /^(?:cmd|powershell|pwsh)\b/i,
   /^(?:RUN|COPY|ADD|WORKDIR|FROM|ENV|USER|LABEL|CMD|ENTRYPOINT|VOLUME|EXPOSE|ARG|SHELL|HEALTHCHECK|STOPSIGNAL)\b/,
   /#\(nop\)/,
@@ -88,8 +88,9 @@ export function findSecretVariables({ config, history }: ImageHabits): { name: s
   };
   for (const each of config?.Env ?? []) look(each, "environment variable");
   for (const { created_by: by = "" } of history ?? []) {
-    // Docker's old builder writes the arguments' number and values before the command; BuildKit writes ENV and ARG out.
-    const values = /^\|\d+ (.*?)(?= \/bin\/| cmd )/.exec(by)?.[1] ?? /^(?:ENV|ARG) (.*)$/.exec(by)?.[1] ?? "";
+    // Docker's old builder writes the arguments' number and values before the command, which need not be a shell's;
+    // BuildKit writes ENV and ARG out. A key has several lines.
+    const values = /^\|\d+ (.*?)(?= \/bin\/| cmd |$)/s.exec(by)?.[1] ?? /^(?:ENV|ARG) (.*)/s.exec(by)?.[1] ?? "";
     for (const [each] of values.matchAll(/\w+=(?:"[^"]*"|'[^']*'|\S*)/g)) look(each, "history's argument");
   }
   return [...found.values()];

@@ -10,6 +10,7 @@ import {
   mediaTypes,
   parseImageConfig,
   parseManifest,
+  parseReferrersIndex,
 } from "./manifest.ts";
 
 const encode = (value: unknown): Uint8Array =>
@@ -331,3 +332,21 @@ test("an attestation is of in-toto statements, and of nothing else", () => {
   expect(of("application/vnd.in-toto+json", mediaTypes.ociLayerTarGzip)).toBe(false);
   expect(of("application/vnd.in-toto+json", "application/vnd.in-toto+json")).toBe(true);
 });
+
+test.each(['"__proto__"', '"\\u005f_proto__"'])(
+  "of a list of referrers, what has the key %s is left out, alone",
+  (key) => {
+    const whole = (name: string) =>
+      encode(
+        JSON.stringify(index).replace(
+          "}]",
+          `}, ${JSON.stringify({ ...descriptor, size: 4 }).replace("{", `{${name}:{"a":"b"},`)}]`,
+        ),
+      );
+    const [kept] = index.manifests;
+    expect(parseReferrersIndex(whole(key), "x")).toMatchObject({ index: { manifests: [kept] }, dropped: 1 });
+    expect(parseReferrersIndex(whole('"annotations"'), "x")).toMatchObject({
+      ...{ index: { manifests: [kept, { size: 4, annotations: { a: "b" } }] }, dropped: 0 },
+    });
+  },
+);

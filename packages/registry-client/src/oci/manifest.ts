@@ -2,7 +2,13 @@ import { InfrastructureError } from "@goldenpath/foundation/errors";
 import { DeepJson, describeIssues, parseJson, withoutNulls } from "@goldenpath/foundation/text/json";
 import { z } from "zod";
 import { type Digest, digestOf, isDigest } from "./digest.ts";
-import { findDuplicateKey, findMisspelledField, hasPrototypeKey, type KnownFields } from "./strict-json.ts";
+import {
+  findDuplicateKey,
+  findMisspelledField,
+  hasPrototypeKey,
+  type KnownFields,
+  mayHavePrototypeKey,
+} from "./strict-json.ts";
 
 /** Media types by the OCI image specification 1.1, and Docker's equivalents, which registries still hold most of. */
 export const mediaTypes = {
@@ -208,8 +214,9 @@ export function parseReferrersIndex(
     return "other";
   if (!Array.isArray(manifests)) return invalid("it has no list of manifests");
   if (manifests.length > maxEntries) return invalid(`it has more than ${maxEntries} entries`);
+  const mayHaveKey = mayHavePrototypeKey(text);
   const good = manifests.flatMap((each): Descriptor[] => {
-    if (hasPrototypeKey(each) || findMisspelledField(each, descriptorFields) !== undefined) return [];
+    if ((mayHaveKey && hasPrototypeKey(each)) || findMisspelledField(each, descriptorFields) !== undefined) return [];
     const { data } = descriptorSchema.safeParse(each);
     return data === undefined ? [] : [data];
   });
@@ -271,8 +278,7 @@ function refuseDuplicates(text: string, invalid: Refuse): void {
 }
 
 function refuseMisspelled(text: string, json: unknown, fields: KnownFields, invalid: Refuse): void {
-  // It can't be there where neither it nor anything that is escaped is.
-  if ((text.includes("__proto__") || text.includes("\\")) && hasPrototypeKey(json))
+  if (mayHavePrototypeKey(text) && hasPrototypeKey(json))
     invalid('it has the key "__proto__", which not every reader keeps');
   const misspelled = findMisspelledField(json, fields);
   if (misspelled !== undefined) invalid(`${JSON.stringify(misspelled)} is a known field written in another case`);

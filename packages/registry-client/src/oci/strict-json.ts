@@ -47,6 +47,11 @@ export function findDuplicateKey(text: string): string | undefined {
 
 const quote = 0x22;
 
+/** Whether {@link hasPrototypeKey} need be asked of it: the key can't be there where neither it nor an escape is. */
+export function mayHavePrototypeKey(text: string): boolean {
+  return text.includes("__proto__") || text.includes("\\");
+}
+
 /**
  * Whether an object in it has the key `__proto__`: a key as any other in JSON and in Go, and one that JavaScript loses
  * as soon as the object is copied, so that a list of referrers written again would have less in it.

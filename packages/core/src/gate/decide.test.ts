@@ -33,6 +33,15 @@ describe("the gate lets through", () => {
     expect(new Set(decision.accepted)).toEqual(new Set(Object.values(all)));
   });
 
+  test("an image whose evidence lies in one manifest, and names each piece of it", () => {
+    const all = whole();
+    const [first] = Object.values(all);
+    const inOne = Object.values(all).map((each) => ({ ...each, referrer: first?.referrer ?? each.referrer }));
+    expect(decideGate(factsOf(inOne)).accepted.map(({ bundle }) => bundle)).toEqual(
+      decideGate(factsOf(Object.values(all))).accepted.map(({ bundle }) => bundle),
+    );
+  });
+
   const cases: [name: string, statements: (all: Whole) => VerifiedStatement[], policy?: Partial<Policy>][] = [
     ["a verdict just within its age", scanAs({ timeVerified: ago(60 * minute) })],
     ["a clock that is a little ahead", scanAs({ timeVerified: ago(-5 * minute) })],

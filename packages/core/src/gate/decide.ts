@@ -49,7 +49,9 @@ export function decideGate(facts: GateFacts): GateDecision {
     for (const requirement of facts.environment.requires) {
       const scope: StageScope = { facts, digest, stage: requirement.stage, requirement, evidence };
       const decision = judges[stageEvidence(scope.stage).judge](scope);
-      for (const statement of decision.accepted) accepted.set(`${digest} ${statement.referrer.digest}`, statement);
+      // Under cosign's older tags several statements lie in one manifest.
+      for (const statement of decision.accepted)
+        accepted.set(`${digest} ${statement.referrer.digest} ${statement.bundle.digest}`, statement);
       const known = about.get(digest) ?? [];
       about.set(digest, [...known, ...decision.accepted.map((signed) => ({ stage: scope.stage, signed }))]);
       const place = platform === undefined ? {} : { platform };

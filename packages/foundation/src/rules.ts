@@ -89,7 +89,7 @@ export const rules = {
   "gate.malformed": "a statement of a required stage that is rightly signed and can't be understood",
   "gate.policy-serial": "a verdict made under another policy, or another version of it, than the policy accepts",
   "gate.finding":
-    "an image with a finding, by what its scan stage has signed, that meets all conditions of an entry of the environment's `refuse`; one whose findings were closed by the VEX of a signer that the policy does not take or that was withdrawn; whose signed scan does not tell its findings; or one that has, by what its base stage has signed, what the environment's `images.refuse` names, or of which that does not tell",
+    "an image with a finding, by what its scan stage has signed, that meets all conditions of an entry of the environment's `refuse`; one whose findings were closed by the VEX of a signer that the policy does not take, whose word has ended or that was withdrawn; whose signed scan does not tell its findings; or one that has, by what its base stage has signed, what the environment's `images.refuse` names, or of which that does not tell",
   "gate.rule":
     "an image of which the expression of one of the policy's `rules` of stage gate is not true, or can't be decided",
   "gate.stale": "a verdict or a provenance older than the requirement's `maxAge`",

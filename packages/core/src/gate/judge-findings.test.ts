@@ -7,6 +7,7 @@ import {
   finding,
   image,
   minute,
+  now,
   other,
   policy,
   repository,
@@ -22,6 +23,7 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 import type { Finding } from "../scan/finding.ts";
 import { tellFindings } from "../scan/told-findings.ts";
 import { predicateTypes } from "../signing/predicates.ts";
+import type { SignerTimes } from "../signing/signer-times.ts";
 
 const platform = "linux/amd64";
 const predicate = (told: object) => ({
@@ -286,6 +288,32 @@ describe("what VEX has closed", () => {
     ],
   ])("counts %s", (_name, told, more) => {
     expect(problems(told, more, refuse)).toEqual([]);
+  });
+
+  const until = (end: Date): SignerTimes => ({ until: end });
+  const from = (start: Date): SignerTimes => ({ from: start });
+  const inTimes = (times: SignerTimes): Partial<LoadedPolicy> => {
+    const taken = taking(["security"]).policy ?? policy.policy;
+    return { policy: { ...taken, signers: { ...taken.signers, security: { publicKey: "its key", ...times } } } };
+  };
+  test.each<[string, Date | undefined, SignerTimes, string]>([
+    ["has ended, and nobody dates it", undefined, until(ago(hour)), "nobody else says when it was signed"],
+    ["has ended, and signed it then", ago(hour), until(ago(hour)), `it was signed at ${ago(hour).toISOString()}`],
+    ["ends now, and nobody dates it", undefined, until(now), "nobody else says when it was signed"],
+    ["began after it was signed", ago(2 * hour), from(ago(hour)), "whose word counts from"],
+  ])("is refused of a signer whose word %s", (_name, time, times, says) => {
+    const [problem, ...more] = problems(closed(time), inTimes(times));
+    expect(problem).toMatch(/^2 findings are closed by the VEX of 'security': it is signed by 'security', whose word/);
+    expect(problem?.replace(".000Z", "Z")).toContain(says.replace(".000Z", "Z"));
+    expect(more).toEqual([]);
+  });
+
+  test.each<[string, Date | undefined, SignerTimes]>([
+    ["ended after it was signed", ago(2 * hour), until(ago(hour))],
+    ["has not ended", undefined, until(ago(-hour))],
+    ["began as it was signed", ago(hour), from(ago(hour))],
+  ])("counts of a signer whose word %s", (_name, time, times) => {
+    expect(problems(closed(time), inTimes(times), refuse)).toEqual([]);
   });
 
   test("a scan of before findings were told is not asked for them, unless the environment has gates", () => {

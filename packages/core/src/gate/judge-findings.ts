@@ -4,6 +4,7 @@ import { listWithdrawn } from "../policy/withdrawals.ts";
 import { isCounted } from "../result.ts";
 import { findMetGates } from "../scan/gates.ts";
 import { readToldScan, type ToldFinding, type ToldScan } from "../scan/told-findings.ts";
+import { judgeSignerTime } from "../signing/signer-times.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { record } from "../stage-facts.ts";
 import type { Problem, StageScope } from "./facts.ts";
@@ -16,7 +17,7 @@ const maxTold = 20;
 /**
  * What an environment refuses besides what its scan stage has: the findings that the stage has signed, by the
  * environment's own gates, as of now; and, in any environment, findings that VEX has closed whose signer's word does not
- * count, or was withdrawn since. Of an index each image's are judged with the image, and what is of none of them with the
+ * count, has ended or was withdrawn since. Of an index each image's are judged with the image, and what is of none of them with the
  * index.
  * @param scans what the stage's verdict rests on
  */
@@ -58,7 +59,7 @@ export function judgeSignedFindings(scope: StageScope, scans: readonly VerifiedS
 
 /** Whose VEX closed something, and does so no more: one problem for each. */
 function judgeClosed(findings: readonly ToldFinding[], scope: StageScope): Problem[] {
-  const { policy } = scope.facts;
+  const { policy, now } = scope.facts;
   const signers: readonly string[] = policy.policy.scan.vex?.signers ?? [];
   const withdrawn = listWithdrawn(policy.inForce);
   const objections = findings.flatMap(({ vex }) => {
@@ -69,7 +70,12 @@ function judgeClosed(findings: readonly ToldFinding[], scope: StageScope): Probl
       ({ thing }) =>
         thing.kind === "signer" && thing.name === vex.by && !(Date.parse(vex.time ?? "") < thing.from.getTime()),
     );
-    return taken === undefined ? [] : [`'${vex.by}', whose word was withdrawn on ${taken.at.toISOString()}`];
+    if (taken !== undefined) return [`'${vex.by}', whose word was withdrawn on ${taken.at.toISOString()}`];
+    // The scan asked by the policy and the day of then.
+    const times = Object.hasOwn(policy.policy.signers, vex.by) ? policy.policy.signers[vex.by] : undefined;
+    const signedAt = vex.time === undefined ? undefined : new Date(vex.time);
+    const outside = judgeSignerTime(vex.by, times ?? {}, signedAt, now);
+    return outside === undefined ? [] : [`'${vex.by}': ${outside}`];
   });
   return [...Map.groupBy(objections, (each) => each)].map(([whom, each]) => ({
     rule: "gate.finding",

@@ -1,12 +1,15 @@
 import { join } from "node:path";
-import { findPointerRepository } from "@goldenpath/core/policy/pointer";
+import { findPointerRepository, pointerTag } from "@goldenpath/core/policy/pointer";
+import { writePointer } from "@goldenpath/core/policy/write-pointer";
 import { executeVerb } from "@goldenpath/core/verbs/execute";
 import { promoteVerb } from "@goldenpath/core/verbs/promote";
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, parseRepository } from "@goldenpath/registry-client/oci/reference";
 import { buildIndex } from "@goldenpath/registry-client/testing";
-import { inRepository, pushImage, type TestImage, transplantEvidence } from "@goldenpath/testing/chain";
+import { attachEvidence, inRepository, pushImage, type TestImage, transplantEvidence } from "@goldenpath/testing/chain";
+import { writeChainPolicy } from "@goldenpath/testing/chain-policy";
 import { contextIn, openStand, type Stand } from "@goldenpath/testing/promotion";
+import { makeKey } from "@goldenpath/testing/signers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { runMain } from "../support/cli.ts";
 import { type GithubStand, type MockReview, startGithub } from "../support/github-api.ts";
@@ -208,6 +211,35 @@ describe("what came in past the gate is in the list of an environment", () => {
       event: "unaccounted",
       detail: `no promotion to environment 'production' counts: one is for ${stand.to}/cart`,
     });
+  });
+
+  test("an image that was promoted by a policy and a pointer of the caller's own, beside one by that in force", async () => {
+    const { client, directory, keys, from, to } = stand;
+    const honest = await stand.stageImage();
+    expect((await stand.promote(honest)).outcome.verdict).toBe("pass");
+    const place = findPointerRepository(shop());
+    const before = await client.fetchManifest({ ...place, tag: pointerTag });
+    const own = await writeChainPolicy({ directory, keys, from, to, remark: "the caller's own" });
+    const caller = await makeKey();
+    const { uri: source, digest } = own;
+    const made = { repositories: [formatRepository(place)], name: "acme", serial: 5, source, digest, artifact: digest };
+    const pointer = { ...made, activatedAt: new Date(), predecessors: [] };
+    await writePointer(client, place, pointer, caller.signer, before);
+    const image = await pushImage(client, `${from}/shop`, "that the policy in force lets nowhere");
+    await attachEvidence({ client, image, policy: own, keys });
+    const inputs = { policy: own.file, "policy-signer": caller.publicKeyPem, tags: "6.6.6" };
+    expect((await stand.promote(image, inputs)).outcome.verdict).toBe("pass");
+    await client.pushManifest(place, before.bytes, before.mediaType, pointerTag);
+    const inForce = `oci://${formatRepository(place)}:${pointerTag}`;
+    const { out } = await list("--policy", inForce, `--policy-signer=${keys.platform.publicKey}`, "--json");
+    expect(readLines(out)).toMatchObject([
+      {
+        event: "unaccounted",
+        what: `${to}/shop@${image.digest}`,
+        detail: expect.stringMatching(/one was made under serial 5 of a policy that was never in force$/),
+      },
+      { event: "entry", what: `${to}/shop@${honest.digest}` },
+    ]);
   });
 
   test.each([

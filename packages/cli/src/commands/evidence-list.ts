@@ -50,7 +50,9 @@ export async function listEvidence(names: readonly string[], given: ListOptions,
       `${unaccounted} ${unaccounted === 1 ? "image is" : "images are"} there that no promotion to '${name}' accounts for: see the lines 'unaccounted'`,
     );
   if (policy.inForce === undefined)
-    context.ports.log.notice("withdrawals are not listed: this policy does not come from where one is in force");
+    context.ports.log.notice(
+      "withdrawals are not listed, nor is it known which policies were in force: this policy does not come from where one is",
+    );
   if (json) output.out(`${stringifyJson({ environment: name, entries }, 2)}\n`);
   else output.out(csv ? renderRecordCsv(entries) : renderRecordTable(entries));
   return exitCodes.pass;

@@ -1,7 +1,8 @@
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { samplePolicyText } from "@goldenpath/testing/policy";
 import { describe, expect, test } from "vitest";
 import { parsePolicy } from "../policy/parse.ts";
+import { maxPredecessors } from "../policy/pointer.ts";
 import type { PolicyPointer } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
@@ -68,6 +69,44 @@ describe("the record of an environment", () => {
     expect(list(imageWith([statement, state()]), policy, long)).toEqual([]);
   });
 
+  const at = (hour: number) => new Date(`2026-11-03T${String(hour).padStart(2, "0")}:00:00Z`);
+  const [theirs, older] = [digestOf("a policy of the caller's own"), digestOf("serial 6")];
+  const pointer = (more: Partial<PolicyPointer> = {}): PolicyPointer => ({
+    repositories: ["registry.test/vetted/goldenpath-policy"],
+    ...{ name: "acme", serial: 7, digest: policy.digest, source: policy.uri, artifact: digest, activatedAt: at(9) },
+    predecessors: [{ serial: 6, digest: older, activatedAt: at(1), supersededAt: at(9), revoked: true }],
+    ...more,
+  });
+  const made = (serial: number, digest: Digest, hour = 10, more: Partial<VerifiedStatement> = {}) => ({
+    ...state({ policy: { uri: "p", digest, serial }, timeVerified: at(hour) }),
+    ...more,
+  });
+  const many = Array.from({ length: maxPredecessors }, (_, index) => ({
+    ...{ serial: index + 5, digest: older, activatedAt: at(1), supersededAt: at(9) },
+  }));
+  const long = pointer({ serial: 999, predecessors: many });
+  test.each<[string, VerifiedStatement, PolicyPointer, RegExp]>([
+    ["another content under the same serial", made(7, theirs), pointer(), /serial 7 of a policy that was never/],
+    ["a serial that nobody activated", made(5, theirs), pointer(), /serial 5 of a policy that was never in force$/],
+    ["one superseded by then", made(6, older, 11), pointer(), /serial 6 of the policy, after .* superseded$/],
+    ["one superseded by the time of its signature", made(6, older, 8, { time: at(11) }), pointer(), /superseded$/],
+    ["what a long pointer would still know", made(5, theirs), long, /never in force/],
+  ])("has no entry by a promotion under %s", (_what, statement, inForce, detail) => {
+    const found = list(imageWith([statement]), { ...policy, inForce });
+    expect(found).toMatchObject([{ event: "unaccounted", detail: expect.stringMatching(detail) }]);
+    expect(list(imageWith([statement, made(7, policy.digest)]), { ...policy, inForce: pointer() })).toHaveLength(1);
+  });
+
+  test.each<[string, VerifiedStatement, PolicyPointer]>([
+    ["the policy in force", made(7, policy.digest), pointer()],
+    ["one that was then, whatever became of it", made(6, older, 8), pointer()],
+    ["one that it began under", made(6, older, 10), pointer()],
+    ["any, of which another place's pointer says nothing", made(5, theirs), pointer({ repositories: ["r.test/x"] })],
+    ["one that is longer ago than a long pointer knows", made(4, theirs), long],
+  ])("has an entry by a promotion under %s", (_what, statement, inForce) => {
+    expect(list(imageWith([statement]), { ...policy, inForce })).toMatchObject([{ event: "entry" }]);
+  });
+
   test("says of what nothing lets in why what is there counts for nothing, and of many a part", () => {
     const rejected = ["a", "b", "b", "c", "d"].map((reason) => ({
       subject: digest,
@@ -125,18 +164,18 @@ describe("the record of an environment", () => {
   });
 
   test("has what was withdrawn and lifted, in the order of time", () => {
-    const at = (day: number) => new Date(`2026-11-0${day}T10:00:00Z`);
-    const lifted = { reason: "it was fine", owner: "bob", at: at(5) };
+    const on = (day: number) => new Date(`2026-11-0${day}T10:00:00Z`);
+    const lifted = { reason: "it was fine", owner: "bob", at: on(5) };
     const thing = { kind: "image", digest } as const;
-    const inForce = { withdrawals: [{ thing, reason: "found bad", owner: "eve", at: at(4), lifted }] };
-    const under = { ...policy, inForce: inForce as unknown as PolicyPointer };
+    const inForce = pointer({ withdrawals: [{ thing, reason: "found bad", owner: "eve", at: on(4), lifted }] });
+    const under = { ...policy, inForce };
     const found = list(imageWith([state()]), under);
     expect(found.map(({ event, by }) => [event, ...by])).toEqual([
       ["entry", promoter],
       ["withdrawal", "eve"],
       ["lifted", "bob"],
     ]);
-    const period = { from: at(4), to: at(4) };
+    const period = { from: on(4), to: on(4) };
     expect(list(imageWith([state()]), under, period).map(({ event }) => event)).toEqual(["withdrawal"]);
   });
 });

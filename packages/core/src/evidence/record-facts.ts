@@ -1,5 +1,7 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { explainNotInForce } from "../policy/pointer.ts";
+import type { PolicyPointer } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { describeWithdrawn } from "../policy/withdrawals.ts";
 import { isDigestIn } from "../signing/statement.ts";
@@ -74,7 +76,7 @@ export function listRecord(
   const promoter = policy.environments[environmentName]?.promoter ?? "";
   const entries = recorded.flatMap((each) => {
     if ("unreadable" in each) return [tellUnreadable(each)];
-    const { found, others } = findEntries(each, promoter, environmentName);
+    const { found, others } = findEntries(each, promoter, environmentName, inForce);
     return found.length === 0
       ? [tellUnaccounted(each, environmentName, others)]
       : found.flatMap((entry) => tellEntry(each, entry));
@@ -97,11 +99,15 @@ interface Entry {
   summary: VerificationSummary;
 }
 
-/** The promotions that let an image in, and why each other one did not. */
+/**
+ * The promotions that let an image in, and why each other one did not. Where a pointer says which policies were in force
+ * there, what was made under any other is none of them: who promotes by a policy of their own lets nothing in.
+ */
 export function findEntries(
   { repository, evidence }: Pick<RecordedImage, "repository" | "evidence">,
   promoter: string,
   environmentName: string,
+  inForce?: PolicyPointer,
 ): { found: Entry[]; others: string[] } {
   const found: Entry[] = [];
   const others: string[] = [];
@@ -117,7 +123,13 @@ export function findEntries(
     else if (summary.environment !== environmentName)
       others.push(`one is for environment '${summary.environment ?? "(none)"}'`);
     else if (!names.includes(where)) others.push(`one is for ${[...new Set(names)].join(", ")}`);
-    else found.push({ signed, summary });
+    else {
+      const { policySerial: serial, policyDigest: digest, timeVerified } = summary;
+      const made = { serial, digest, time: signed.time ?? timeVerified };
+      const objection = inForce === undefined ? undefined : explainNotInForce(inForce, repository, made);
+      if (objection === undefined) found.push({ signed, summary });
+      else others.push(`one was made ${objection}`);
+    }
   }
   const rejected = evidence.rejected.filter(({ claimedVerifierId }) => claimedVerifierId === promoteId);
   return { found, others: [...others, ...rejected.map(({ reason }) => reason)] };

@@ -291,3 +291,28 @@ export function wasInForce(
       time.getTime() <= each.supersededAt.getTime() + underWay,
   );
 }
+
+/**
+ * Why a policy that something was made under was not in force then in a repository's place, by the pointer of that place;
+ * undefined where it was, where the pointer is another place's, or where that is longer ago than it remembers. Revoked
+ * since or not: that is asked of what is to count now.
+ */
+export function explainNotInForce(
+  pointer: PolicyPointer,
+  repository: Repository,
+  { serial, digest, time }: { serial: number; digest: Readonly<Record<string, string>>; time: Date },
+): string | undefined {
+  if (!pointer.repositories.includes(formatRepository(findPointerRepository(repository)))) return undefined;
+  const isSame = (each: { serial: number; digest: Digest }): boolean =>
+    each.serial === serial && isDigestIn(digest, each.digest);
+  if (isSame(pointer)) return undefined;
+  const known = pointer.predecessors.find(isSame);
+  const [oldest] = pointer.predecessors;
+  const isForgotten = pointer.predecessors.length >= maxPredecessors && oldest !== undefined && serial < oldest.serial;
+  if (known === undefined)
+    return isForgotten ? undefined : `under serial ${serial} of a policy that was never in force`;
+  // An invalid time is later than any.
+  return time.getTime() <= known.supersededAt.getTime() + underWay
+    ? undefined
+    : `under serial ${serial} of the policy, after that had been superseded`;
+}

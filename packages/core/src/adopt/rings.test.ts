@@ -19,10 +19,9 @@ describe("a ring has no repository that it does not name", () => {
     ["acme/b-a", "acme/*a*b"],
   ])("%s by %s", (repository, name) => expect(ringOf(repository, name)).toBeUndefined());
 
+  // Whoever tried each way would take years, and the test its time limit.
   test("however many `*` are in a name, it is read in no time", () => {
-    const started = performance.now();
     expect(ringOf(`acme/${"a".repeat(100)}`, `acme/${"*a".repeat(50)}*b`)).toBeUndefined();
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 });
 

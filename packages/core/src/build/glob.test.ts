@@ -60,6 +60,7 @@ describe("createMatcher", () => {
   });
 });
 
+// Whoever tried each way would take hours, and the test its time limit.
 describe("time", () => {
   it.each([
     ["stars within a name", `${"*a".repeat(400)}b`, "a".repeat(4_000)],
@@ -68,9 +69,7 @@ describe("time", () => {
     ["sets without an end", "[".repeat(1_000), "[".repeat(4_000)],
     ["blanks before its end", `a${" ".repeat(998)}b`, "a"],
   ])("does not grow beyond the lengths for %s", (_what, pattern, path) => {
-    const begun = performance.now();
-    createMatcher([pattern], "a file")(path, false);
-    expect(performance.now() - begun).toBeLessThan(5_000);
+    expect(createMatcher([pattern], "a file")(path, false)).toBe(false);
   });
 
   it("is bounded by how many patterns there may be, and how long", () => {

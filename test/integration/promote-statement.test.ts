@@ -3,7 +3,7 @@ import type { Statement } from "@goldenpath/core/signing/types";
 import { summaryExtension } from "@goldenpath/core/signing/verification-summary";
 import { stageVerifierId } from "@goldenpath/core/stages";
 import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
-import { attachEvidence, inRepository, pushIndex, type TestImage } from "@goldenpath/testing/chain";
+import { attachEvidence, inRepository, pushIndex, type TestImage, transplantEvidence } from "@goldenpath/testing/chain";
 import type { KeyName } from "@goldenpath/testing/chain-keys";
 import { openStand, promoteWhole, promotionsAmong, readStatements, type Stand } from "@goldenpath/testing/promotion";
 import { afterEach, describe, expect, test } from "vitest";
@@ -135,6 +135,20 @@ describe("the promotion's own statement", () => {
       new Date(),
     );
     expect((await stand.promote(image)).outcome.result.notes).toContain("the promotion is signed");
+  });
+
+  test("one of the same image as another one, which somebody has put beside it, does not", async () => {
+    stand = await openStand();
+    const image = await stand.stageImage();
+    const cart = `${stand.to}/cart`;
+    expect((await stand.promote(image, { to: cart })).outcome.verdict).toBe("pass");
+    await transplantEvidence(stand.client, inRepository(image, cart), image);
+    const { outcome } = await stand.promote(image);
+    expect(outcome.verdict).toBe("pass");
+    expect(outcome.result.notes).toContain("the promotion is signed");
+    const stated = promotionsAmong(await readStatements(stand, `${stand.to}/shop`, image.digest));
+    expect(stated.map(({ statement }) => statement.subject[0]?.name).toSorted()).toEqual([cart, `${stand.to}/shop`]);
+    expect((await stand.promote(image)).outcome.result.notes).toContain("the promotion was signed before");
   });
 
   test("it names its environment: a promotion into another one is stated beside it", async () => {

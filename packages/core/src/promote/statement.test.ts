@@ -41,6 +41,14 @@ test.each<[what: string, lapsed: VerifiedStatement]>([
   expect(answered([said(10)], [lapsed])).toBe(true);
 });
 
+test("a promotion is stated where what lies there is that of the same image as another one", () => {
+  const cart = { repository: { ...repository, name: "vetted/cart" }, digest: image, children: [] };
+  expect(answered([said(10, { image: cart })])).toBe(false);
+  // Gates take the newest alone.
+  expect(answered([said(5, { image: cart }), said(10)])).toBe(false);
+  expect(answered([said(10), said(15, { image: cart })])).toBe(true);
+});
+
 test("a promotion is stated again where the newest answer that counts is another or too old, and where none is", () => {
   expect(answered([said(10)])).toBe(true);
   expect(answered([])).toBe(false);

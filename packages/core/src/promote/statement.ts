@@ -124,11 +124,16 @@ export function isAnswered(
   answer: PromotionAnswer,
 ): boolean {
   const [newest] = findAnswers(statements, answer);
-  if (newest === undefined || !isSameAnswer(newest, answer)) return false;
+  // What was said of the same image as another one may lie here as well: of this one it says nothing.
+  if (newest === undefined || !newest.names.every((name) => name === formatRepository(answer.to))) return false;
+  if (!isSameAnswer(newest, answer)) return false;
   return !findAnswers(lapsed, answer).some(
     ({ result, timeVerified }) => result !== "PASSED" && timeVerified >= newest.timeVerified,
   );
 }
+
+/** With the repositories that it is for. */
+type Answer = VerificationSummary & { names: readonly string[] };
 
 /**
  * What the promoter said, the newest first, about this environment. A gate takes the newest alone, so what was said before it,
@@ -137,16 +142,17 @@ export function isAnswered(
 function findAnswers(
   statements: readonly VerifiedStatement[],
   { promoter, environmentName }: Pick<PromotionAnswer, "promoter" | "environmentName">,
-): VerificationSummary[] {
+): Answer[] {
   return statements
     .filter(
       ({ signers, statement }) =>
         signers.includes(promoter) && summaryVerifierId(statement) === stageVerifierId("promote"),
     )
-    .map(({ statement }) => readVerificationSummary(statement))
-    .filter(
-      (summary): summary is VerificationSummary => !("problem" in summary) && summary.environment === environmentName,
-    )
+    .flatMap(({ statement }): Answer[] => {
+      const summary = readVerificationSummary(statement);
+      return "problem" in summary ? [] : [{ ...summary, names: statement.subject.map(({ name }) => name) }];
+    })
+    .filter(({ environment }) => environment === environmentName)
     .toSorted((a, b) => b.timeVerified.getTime() - a.timeVerified.getTime());
 }
 

@@ -194,7 +194,44 @@ const ofOwnRules = [
 ].map((each) => ({ file: judgeRules, ...each }));
 
 const again = (file: string): string => `packages/core/src/policy/judge-again/${file}.ts`;
+const nowhere = 'const nowhere: Repository = { registry: "", name: "" };';
+const basesAgain = [
+  {
+    line: 'approvedAt: z.string().default(""),',
+    ...{ mutator: "StringLiteral", original: '""', replacement: '"Stryker was here!"' },
+    reason: "it is the same: neither text is a time",
+  },
+  {
+    line: 'role: z.enum(baseRoles).default("both"),',
+    ...{ mutator: "StringLiteral", original: '"both"', replacement: '""' },
+    reason: "it is the same: to stand on, the role build-only alone is refused",
+  },
+  ...[
+    "const found = { signers, endOfLife, role, approvedAt, proven: [], bundle: stood.digest };",
+    'const state: ApprovalState = { rules, found: { kind: "approved", approval: found }, newer: [] };',
+  ].map((line) => ({
+    ...{ line, mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is never looked at: how a base scored and what is newer is not asked of what is signed",
+  })),
+  {
+    line: "{ digest: own.digest, platform: own.platform, labels, habits, layers: layers ?? [], blobs: own.manifest.layers },",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is never asked for: without signed layers a rule on them is unknown",
+  },
+  ...[
+    { mutator: "ObjectLiteral", original: '{ registry: "", name: "" }', replacement: "{}" },
+    { mutator: "StringLiteral", original: '""', replacement: '"Stryker was here!"' },
+  ].map((each) => ({
+    ...{ line: nowhere, ...each },
+    reason: "it is never asked for: a rule on where the image is is unknown then",
+  })),
+  {
+    ...{ line: "} catch {", mutator: "BlockStatement", original: "{\n    return undefined;\n  }", replacement: "{}" },
+    reason: "it is the same: a function without an answer answers undefined",
+  },
+].map((each) => ({ file: again("base"), ...each }));
 const judgedAgain = [
+  ...basesAgain,
   {
     file: again("facts"),
     line: 'const names = subject.flatMap(({ name }) => (name === "" ? [] : [name.replace(/@.*$/, "")]));',
@@ -255,7 +292,7 @@ const judgedAgain = [
 export const policy: Room = {
   mutated: [
     judgeRules,
-    ...["facts", "habits", "judge", "rules", "scan"].map(again),
+    ...["base", "facts", "habits", "judge", "rules", "scan"].map(again),
     enforcement,
     exceptionLife,
     untold,

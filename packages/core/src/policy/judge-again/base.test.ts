@@ -1,5 +1,14 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
-import { ago, image, imageLayers, now, policy as own, repository, whole } from "@goldenpath/testing/gate-evidence";
+import {
+  ago,
+  image,
+  imageLayers,
+  now,
+  other,
+  policy as own,
+  repository,
+  whole,
+} from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
 import type { Policy, PolicyBase } from "../schema.ts";
 import { judgeBaseAgain } from "./base.ts";
@@ -18,8 +27,14 @@ const seen: SeenChild = {
   config: { os: "linux", architecture: "amd64", config: {}, rootfs: { type: "layers", diff_ids: [...imageLayers] } },
   manifest: { layers: imageLayers.map((digest) => ({ mediaType: "application/x", digest, size: 10 })) },
 };
-function judge(children: unknown, bases: PolicyBase[], change: Partial<Policy> = {}, facts: Partial<AgainFacts> = {}) {
-  const statement = { ...base.statement, predicate: { children } };
+const place = `${repository.registry}/${repository.name}`;
+function judge(
+  children: unknown,
+  bases: PolicyBase[],
+  change: Partial<Policy> = {},
+  { subject = base.statement.subject, ...facts }: Partial<AgainFacts & Pick<typeof base.statement, "subject">> = {},
+) {
+  const statement = { ...base.statement, subject, predicate: { children } };
   const policy: Policy = { ...own.policy, bases, ...change };
   return judgeBaseAgain({ ...base, statement }, { policy, now, ...facts });
 }
@@ -59,7 +74,6 @@ describe("an image on no base of the policy's is refused", () => {
   });
 
   test("unless an exception holds for where it was", () => {
-    const place = `${repository.registry}/${repository.name}`;
     const granted = (at: string): Partial<Policy> => ({
       exceptions: [{ rule: "base.approved", repository: at, reason: "r", owner: "o", expires: "2026-12-31" }],
     });
@@ -109,6 +123,46 @@ describe("a base that has ended is refused", () => {
     expect(judge(approved({ endOfLife: "2026-04-30" }), [approving])).toMatchObject([
       { problem: expect.stringMatching(/^it stands on base 'golden': \w/) },
     ]);
+    // A finding of before roles and times were signed.
+    expect(judge(approved({ role: "build-only" }), [approving])).toMatchObject([{ rule: "base.build-image" }]);
+    expect(judge(approved({ role: undefined }), [approving])).toEqual([]);
+    const young = { ...approving, approval: { signers: ["a"], maxAge: 7 * 86_400_000 } };
+    expect(judge(approved({ approvedAt: undefined }), [young])).toMatchObject([{ rule: "base.expired" }]);
+    expect(judge(approved(), [young])).toEqual([]);
+  });
+});
+
+describe("what an image must be like is asked whatever it stands on", () => {
+  const found = { base: stood(), layers: imageLayers, matchedLayers: 1 };
+  const as = (config: SeenChild["config"]["config"], more: object = {}): SeenChild => ({
+    ...seen,
+    config: { ...seen.config, config, ...more },
+  });
+  const refuse = (...kinds: Policy["images"]["refuse"]) => ({ images: { refuse: kinds, mustHave: [] } });
+
+  test("of each platform's image by its own config", () => {
+    const ask = (...children: SeenChild[]) =>
+      judge([...child(found), { ...found, digest: other }], [golden()], refuse("root-user"), { children });
+    const root = { ...as({ User: "0" }), digest: other };
+    expect(ask(as({ User: "1000" }), root)).toMatchObject([{ rule: "base.root-user", thing: `${place}@${other}` }]);
+    expect(ask(root, as({ User: "1000" }))).toHaveLength(1);
+    expect(ask(as({ User: "1000" }), { ...as({ User: "1000" }), digest: other })).toEqual([]);
+  });
+
+  test("of one whose config says nothing, which has no label and starts as root", () => {
+    const images = { refuse: ["root-user" as const], mustHave: [{ label: "owner" }] };
+    const ask = (each: SeenChild) => judge(child(found), [golden()], { images }, { children: [each] });
+    expect(ask(as(undefined)).map(({ rule }) => rule)).toEqual(["base.root-user", "base.missing"]);
+    expect(ask(as({ User: "1000", Labels: { owner: "shop" } }))).toEqual([]);
+  });
+
+  test("of the layers above the base alone whether they were committed", () => {
+    const ask = (...made: string[]) => {
+      const history = made.map((each) => ({ created_by: each }));
+      return judge(child(found), [golden()], refuse("committed"), { children: [as({}, { history })] });
+    };
+    expect(ask("COPY . /", "nginx -g daemon")).toMatchObject([{ rule: "base.committed" }]);
+    expect(ask("nginx -g daemon", "COPY . /")).toEqual([]);
   });
 });
 
@@ -123,9 +177,47 @@ describe("a rule on what nobody compared is unknown", () => {
       ...(older === undefined ? {} : { older: { ...own.policy, bases: older } }),
     }).map(({ isUnknown }) => isUnknown === true);
 
+  test("and not of the time, the config and where the image is; whatever breaks it names the image", () => {
+    const broken = (expression: string) =>
+      judge(child({ base: stood() }), [golden()], rules(expression), { children: [seen] });
+    expect(broken('now < timestamp("2026-05-01T00:00:00Z")')).toEqual([
+      expect.objectContaining({ rule: "base.rule", thing: `${place}@${image}`, problem: "rule 'own': m" }),
+    ]);
+    expect(broken('now > timestamp("2026-05-01T00:00:00Z")')).toEqual([]);
+    expect(ask('config.user == "1000"', {})).toEqual([false]);
+    expect(ask('config.user == ""', {})).toEqual([]);
+    expect(ask('image.repository == "registry.example/other"', {})).toEqual([false]);
+    expect(ask(`image.repository == "${place}"`, {})).toEqual([]);
+  });
+
+  test.each(["", "REGISTRY TEST@latest"])("where the finding calls the image '%s'", (name) => {
+    const subject = base.statement.subject.map((each) => ({ ...each, name }));
+    const unnamed = (expression: string) =>
+      judge(child({ base: stood() }), [golden()], rules(expression), { children: [seen], subject });
+    expect(unnamed(`image.digest == "${image}"`)).toMatchObject([
+      { isUnknown: true, thing: `${name.replace("@latest", "")}@${image}` },
+    ]);
+    expect(unnamed('config.user == ""')).toEqual([]);
+    expect(unnamed('config.user == "1000"')[0]).not.toHaveProperty("isUnknown");
+  });
+
+  test("not of the day on which its base ends, and of when that was approved", () => {
+    const until = [golden({ until: "2027-12-31" })];
+    expect(ask('base.until == "2027-12-31"', layers, undefined, until)).toEqual([]);
+    expect(ask('base.until == "2027-12-30"', layers, undefined, until)).toEqual([false]);
+    expect(ask("has(base.until) || has(base.approvedAt)", layers)).toEqual([false]);
+    const signed = { signers: ["a"], endOfLife: "2026-12-31", approvedAt: ago(86_400_000).toISOString() };
+    const approving = [golden({ until: "2027-12-31", approval: { signers: ["a"] } })];
+    const told = (expression: string) =>
+      ask(expression, { ...layers, base: stood(first, { approval: signed }) }, undefined, approving);
+    expect(told(`base.until == "2026-12-31" && base.approvedAt == timestamp("${signed.approvedAt}")`)).toEqual([]);
+    expect(told("now - base.approvedAt < duration('1h')")).toEqual([false]);
+  });
+
   test("of layers that are not in the finding, or of which nobody says how many are the base's", () => {
     expect(ask("layers.size() == 2", layers)).toEqual([]);
     expect(ask("layers.size() == 3", layers)).toEqual([false]);
+    expect(ask('layers.map(l, l.from) == ["base", "application"]', layers)).toEqual([]);
     expect(ask("layers.size() == 2", { matchedLayers: 1 })).toEqual([true]);
     expect(ask("layers.size() == 2", { layers: imageLayers })).toEqual([true]);
     expect(ask('base.name == "golden"', { matchedLayers: 1 })).toEqual([]);

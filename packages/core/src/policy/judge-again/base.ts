@@ -14,7 +14,7 @@ import { type AgainFacts, type JudgedAgain, listExceptions, listRepositories } f
 import { judgeHabitsAgain } from "./habits.ts";
 import { judgeRulesAgain } from "./rules.ts";
 
-const digest = z.custom<Digest>(isDigest, "expected a digest");
+const digest = z.custom<Digest>(isDigest);
 const stoodOn = z.looseObject({
   name: z.string().optional(),
   image: z.string(),
@@ -53,7 +53,7 @@ function judgeChild(child: SignedChild, statement: VerifiedStatement["statement"
     const from = findLaterDay(rule, policy.enforceFrom, now, own);
     return { rule, thing: child.digest, problem, ...(from === undefined ? {} : { from }) };
   };
-  const stands = [...(child.base === null || child.base === undefined ? [] : [child.base]), ...child.sameLayers];
+  const stands = [child.base ?? [], child.sameLayers].flat();
   const known = policy.bases.flatMap((each) => stands.flatMap((stood) => matchBase(each, stood, now) ?? []));
   const base = known.find(({ ended }) => ended.length === 0) ?? known[0];
   return [
@@ -87,19 +87,20 @@ function judgeForeign(
  * what is newer.
  */
 function matchBase(
-  { name, image, digests, until, approval }: PolicyBase,
+  { digests, approval, ...base }: PolicyBase,
   stood: StoodOn,
   now: Date,
 ): { told: ToldBase; ended: Ended[] } | undefined {
+  const { name, until } = base;
   if (digests.length > 0 && !digests.some((each) => each === stood.digest)) return undefined;
-  const told = { name, image: stood.image, digest: stood.digest, ...(until === undefined ? {} : { until }) };
+  const told = { ...base, image: stood.image, digest: stood.digest };
   const ended: Ended[] =
     until !== undefined && isDayOver(until, now)
       ? [{ rule: "base.expired", problem: `base '${name}' was approved until ${until}` }]
       : [];
   if (approval === undefined) return { told, ended };
   const signed = stood.approval;
-  if (image !== stood.image || signed === undefined) return undefined;
+  if (base.image !== stood.image || signed === undefined) return undefined;
   if (!approval.signers.some((each) => signed.signers.includes(each))) return undefined;
   const { score: _score, maxBehind: _maxBehind, ...rules } = approval;
   const { signers, endOfLife, role } = signed;
@@ -130,11 +131,12 @@ function judgeImageAgain(
   const areLayersKnown = isBaseKnown && layers !== undefined;
   const habits = { config: own.config.config, history: own.config.history };
   const labels = own.config.config?.Labels ?? {};
-  const known: ReadonlySet<string> = new Set([
-    ...["now", "config"],
-    ...(place === undefined ? [] : ["image"]),
-    ...(isBaseKnown ? ["base"] : []),
-    ...(areLayersKnown ? ["layers"] : []),
+  const known = new Map([
+    ["now", true],
+    ["config", true],
+    ["image", place !== undefined],
+    ["base", isBaseKnown],
+    ["layers", areLayersKnown],
   ]);
   const image = `${repository}@${child.digest}`;
   const values = listBaseFacts(
@@ -146,7 +148,7 @@ function judgeImageAgain(
   return [
     ...judgeHabitsAgain({ habits, labels, ownLayers, image, statement }, facts),
     ...judgeRulesAgain(
-      { stage: "base", statement, image, repository, values, isKnown: (fact) => known.has(fact) },
+      { stage: "base", statement, image, repository, values, isKnown: (fact) => known.get(fact) === true },
       facts,
     ),
   ];
@@ -163,10 +165,9 @@ function parsePlace(name: string): Repository | undefined {
 }
 
 const versionsOf = ({ bases }: Pick<Policy, "bases">): string[] =>
-  bases.flatMap(({ image, digests, approval }) => [
-    ...digests.map((each: Digest) => `${image}@${each}`),
-    ...(approval !== undefined && digests.length === 0 ? [image] : []),
-  ]);
+  bases.flatMap(({ image, digests }) =>
+    digests.length === 0 ? [image] : digests.map((each: Digest) => `${image}@${each}`),
+  );
 
 function hasNewBases({ policy, older }: AgainFacts): boolean {
   if (older === undefined) return false;

@@ -26,9 +26,7 @@ export const apkDatabases = ["lib/apk/db", "usr/lib/apk/db"];
  */
 export function isDatabasePath(path: string): boolean {
   return (
-    path === `${dpkgRoot}/status` ||
-    (path.startsWith(`${dpkgRoot}/status.d/`) && !path.slice(dpkgRoot.length + 10).includes("/")) ||
-    /^var\/lib\/dpkg\/info\/[^/]+\.list$/.test(path) ||
+    /^var\/lib\/dpkg\/(?:status|status\.d\/[^/]+|info\/[^/]+\.list)$/.test(path) ||
     apkDatabases.some((directory) => path === `${directory}/installed`)
   );
 }
@@ -61,41 +59,41 @@ function readDpkg(tree: FileTree, add: Add): void {
     [`${name}.list`, `${name}:${architecture}.list`].flatMap((file) =>
       textOf(findNode(tree, `${dpkgRoot}/info/${file}`)).split("\n"),
     );
-  for (const stanza of splitStanzas(textOf(findNode(tree, `${dpkgRoot}/status`)))) {
-    const { package: name, version, architecture = "", status } = stanza;
-    if (name === undefined || version === undefined || status?.split(" ")[2] !== "installed") continue;
-    add(
-      "dpkg",
-      `${name}:${architecture}`,
-      version,
-      listed(name, architecture).filter((file) => file !== "" && file !== "/."),
-    );
+  for (const { name, architecture, version } of readStanzas(textOf(findNode(tree, `${dpkgRoot}/status`)), false)) {
+    const files = listed(name, architecture).filter((file) => file !== "" && file !== "/.");
+    add("dpkg", `${name}:${architecture}`, version, files);
   }
-  const directory = findNode(tree, `${dpkgRoot}/status.d`);
-  for (const [file, node] of directory?.children ?? []) {
+  const inStatusD = findNode(tree, `${dpkgRoot}/status.d`)?.children ?? new Map<string, TreeNode>();
+  for (const [file, node] of inStatusD) {
     if (file.endsWith(".md5sums")) continue;
-    const sums = textOf(directory?.children.get(`${file}.md5sums`));
-    const files = [...sums.matchAll(/^[0-9a-f]{32} [ *](.+)$/gm)].map(([, path = ""]) => path);
-    for (const { package: name, version, architecture = "", status } of splitStanzas(textOf(node))) {
-      if (name === undefined || version === undefined || (status !== undefined && status.split(" ")[2] !== "installed"))
-        continue;
+    const sums = textOf(inStatusD.get(`${file}.md5sums`));
+    const files = [...sums.matchAll(/^[0-9a-f]{32} [ *].+/gm)].map(([line]) => line.slice(34));
+    for (const { name, architecture, version } of readStanzas(textOf(node), true))
       add("dpkg", `${name}:${architecture}`, version, files);
-    }
   }
+}
+
+/** @param isUnsaidInstalled whether what has no status is installed: distroless images say none */
+function readStanzas(
+  text: string,
+  isUnsaidInstalled: boolean,
+): { name: string; architecture: string; version: string }[] {
+  return splitStanzas(text).flatMap(({ package: name, version, architecture = "", status }) => {
+    const isInstalled = status === undefined ? isUnsaidInstalled : status.split(" ")[2] === "installed";
+    return name === undefined || version === undefined || !isInstalled ? [] : [{ name, architecture, version }];
+  });
 }
 
 /** Fields of a Debian control file by their names in lower case; of those with several lines, the first. */
 function splitStanzas(text: string): Record<string, string>[] {
-  return text
-    .split(/\n(?:[ \t]*\n)+/)
-    .map((stanza) =>
-      Object.fromEntries(
-        [...stanza.matchAll(/^([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)$/gm)].map(([, field = "", value = ""]) => [
-          field.toLowerCase(),
-          value.trim(),
-        ]),
-      ),
-    );
+  return text.split(/\n[ \t]*\n/).map((stanza) =>
+    Object.fromEntries(
+      [...stanza.matchAll(/^[A-Za-z][A-Za-z0-9-]*:.*/gm)].map(([line]) => {
+        const colon = line.indexOf(":");
+        return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+      }),
+    ),
+  );
 }
 
 /** https://wiki.alpinelinux.org/wiki/Apk_spec: `P:` name, `V:` version, `F:` a directory, `R:` a file in it. */
@@ -150,11 +148,11 @@ export function comparePackages(base: InstalledPackages, image: InstalledPackage
       continue;
     }
     const orders = after.versions.flatMap((version) =>
-      before.versions.map((than) => compareVersions(before.manager, version, than) ?? "unknown"),
+      before.versions.map((than) => compareVersions(before.manager, version, than)),
     );
     const change = { package: before, before: before.versions.join(", "), after: after.versions.join(", ") };
     if (before.versions.toSorted().join() === after.versions.toSorted().join()) continue;
-    const worst = (["unknown", "older", "same", "newer"] as const).find((each) => orders.includes(each)) ?? "unknown";
+    const worst = ([undefined, "older", "same", "newer"] as const).find((each) => orders.includes(each)) ?? "unknown";
     if (worst === "newer") comparison.upgraded.push({ ...change, order: worst });
     else if (worst !== "same") comparison.lost.push({ ...change, order: worst });
   }

@@ -49,10 +49,27 @@ const ofContext = [
   ].map((each) => ({ ...each, reason: "it is the same today: of a name nothing else is thrown" })),
 ].map((each) => ({ file: `${core}/context/judge.ts`, ...each }));
 
+const ofBuildpacks = [
+  {
+    ...{ ...text, line: 'const read = parseJson(labels[lifecycleLabel] ?? "");' },
+    reason: "it is the same: neither text is JSON",
+  },
+  {
+    line: ".flatMap((each) => [each?.image ?? [], each?.mirrors ?? []].flat())",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: '["Stryker was here"]' },
+    reason: "it is the same: no repository has that name",
+  },
+  ...["undefined", "false"].map((answer) => ({
+    ...{ line: "} catch {", mutator: "BlockStatement", original: `{\n    return ${answer};\n  }`, replacement: "{}" },
+    reason: "it is the same: a function without an answer answers undefined, which says no more than false",
+  })),
+].map((each) => ({ file: `${core}/rebase/buildpacks.ts`, ...each }));
+
 /** Of the base stage, what an image is looked at for, what files name before a build, and what a score has to prove. */
 export const baseAccepted: readonly Accepted[] = [
   ...ofHabits,
   ...ofContext,
+  ...ofBuildpacks,
   {
     file: `${core}/decide.ts`,
     line: ": decideOverlay({ ...child.trees, mayChange: base.mayChange ?? [] });",

@@ -7,18 +7,46 @@ const topLayer = digestOf("old");
 const said = (runImage: object, more: object = {}) => ({
   [label]: JSON.stringify({ app: [{ sha: "a" }], runImage: { topLayer, ...runImage }, ...more }),
 });
-const stack = (id: string, mixins: string) => ({
+const stack = (id: string, mixins?: string) => ({
   "io.buildpacks.stack.id": id,
-  "io.buildpacks.stack.mixins": mixins,
+  ...(mixins === undefined ? {} : { "io.buildpacks.stack.mixins": mixins }),
 });
+const release = (distribution: string, version: string) => ({
+  "io.buildpacks.base.distro.name": distribution,
+  "io.buildpacks.base.distro.version": version,
+});
+const letters = [..."abcdefghijk"];
 
 describe("what the labels say against another run image", () => {
   test.each<[string, Record<string, string>, Record<string, string>, RegExp]>([
     ["metadata that are none", { [label]: "[]" }, {}, /not the lifecycle's metadata/],
     ["metadata of no run image", { [label]: "{}" }, {}, /not the lifecycle's metadata/],
+    ["metadata that end early", { [label]: '{"runImage":' }, {}, /not the lifecycle's metadata/],
+    ["a run image without its top layer", { [label]: '{"runImage":{}}' }, {}, /not the lifecycle's metadata/],
+    ["a run image whose name is none", said({ image: 5 }), {}, /not the lifecycle's metadata/],
+    ["mirrors that are none", said({ mirrors: "m.test/run" }), {}, /not the lifecycle's metadata/],
+    [
+      "the same at its older place",
+      said({}, { stack: { runImage: { image: 5 } } }),
+      {},
+      /not the lifecycle's metadata/,
+    ],
     ["another top layer", said({ topLayer: digestOf("other") }), {}, /an extension has changed its run image/],
-    ["a stack that the base has not", { ...said({}), ...stack("a", "") }, {}, /stack 'a' .* of none/],
+    ["a stack that the base has not", { ...said({}), ...stack("a", "") }, {}, /stack 'a' .* of none$/],
+    ["another stack", { ...said({}), ...stack("a") }, stack("b"), /stack 'a' .* new base of 'b'$/],
     ["a mixin less", { ...said({}), ...stack("a", '["run:git"]') }, stack("a", '["build:git"]'), /lacks mixins.*'git'/],
+    [
+      "a mixin that has run: in its name",
+      { ...said({}), ...stack("a", '["my-run:a"]') },
+      stack("a", '["my-a"]'),
+      /lacks/,
+    ],
+    [
+      "many mixins less, of which ten are told",
+      { ...said({}), ...stack("a", JSON.stringify(letters)) },
+      stack("a"),
+      /: 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'$/,
+    ],
     [
       "mixins of the base that are none",
       { ...said({}), ...stack("a", "[]") },
@@ -26,7 +54,19 @@ describe("what the labels say against another run image", () => {
       /is no list of names/,
     ],
     ["a list that is none", { ...said({}), ...stack("a", '{"git":1}') }, stack("a", "[]"), /is no list of names/],
-    ["a release not named before", said({}), { "io.buildpacks.base.distro.version": "13" }, /is not there, .* '13'/],
+    ["a release not named before", said({}), { "io.buildpacks.base.distro.version": "13" }, /is not there, .* '13'$/],
+    [
+      "another release",
+      { ...said({}), ...release("debian", "12") },
+      release("debian", "13"),
+      /distro\.version is '12', and the new base's '13'$/,
+    ],
+    [
+      "another distribution",
+      { ...said({}), ...release("debian", "12") },
+      release("ubuntu", "12"),
+      /distro\.name is 'debian', and the new base's 'ubuntu'$/,
+    ],
   ])("%s", (_what, labels, next, problem) => {
     expect(judgeBuildpacks(labels, { topLayer }, next)).toEqual([expect.stringMatching(problem)]);
   });
@@ -36,6 +76,12 @@ describe("what the labels say against another run image", () => {
     ["the same stack with more mixins", { ...said({}), ...stack("a", '["git"]') }, stack("a", '["run:git", "curl"]')],
     ["what only the build image had", { ...said({}), ...stack("a", '["build:make"]') }, stack("a", "null")],
     ["a base that does not say its release", { ...said({}), "io.buildpacks.base.distro.version": "12" }, {}],
+    ["a base that leaves its release empty", { ...said({}), ...release("debian", "12") }, release("debian", "")],
+    ["the same release", { ...said({}), ...release("debian", "12") }, release("debian", "12")],
+    ["an image of no stack", said({}), stack("b", '["git"]')],
+    ["a stack without mixins", { ...said({}), ...stack("a") }, stack("a", "[]")],
+    ["no list of mixins but its label", { ...said({}), ...stack("a", "") }, stack("a", "[]")],
+    ["a list without entries, as Go writes it", { ...said({}), ...stack("a", "null") }, stack("a", "[]")],
   ])("nothing: %s", (_what, labels, next) => expect(judgeBuildpacks(labels, { topLayer }, next)).toEqual([]));
 });
 

@@ -90,12 +90,11 @@ function readMixins(labels: Labels): string[] | undefined {
 }
 
 function judgeDistribution(labels: Labels, next: Labels): string[] {
-  return distribution
-    .filter((label) => next[label] !== undefined && next[label] !== "" && labels[label] !== next[label])
-    .map(
-      (label) =>
-        `its label ${label} is ${labels[label] === undefined ? "not there" : show(labels[label])}, and the new base's ${show(next[label] ?? "")}`,
-    );
+  return distribution.flatMap((label) => {
+    const [own, wanted] = [labels[label], next[label]];
+    if (wanted === undefined || wanted === "" || own === wanted) return [];
+    return [`its label ${label} is ${own === undefined ? "not there" : show(own)}, and the new base's ${show(wanted)}`];
+  });
 }
 
 /**
@@ -104,12 +103,12 @@ function judgeDistribution(labels: Labels, next: Labels): string[] {
  * in the second case with `--force`.
  */
 export function planBuildpacksLabels(labels: Labels, next: RunImage): Labels {
-  const metadata = Object.hasOwn(labels, lifecycleLabel) ? readMetadata(labels) : undefined;
+  const metadata = readMetadata(labels);
   if (metadata === undefined) return labels;
   const { runImage, stack } = metadata;
-  const isKnown = [runImage, stack?.runImage].some((each) =>
-    [each?.image, ...(each?.mirrors ?? [])].some((name) => isOfRepository(name, next.name)),
-  );
+  const isKnown = [runImage, stack?.runImage]
+    .flatMap((each) => [each?.image ?? [], each?.mirrors ?? []].flat())
+    .some((name) => isOfRepository(name, next.name));
   const { mirrors: _mirrors, ...unnamed } = runImage;
   const told = {
     ...metadata,
@@ -127,8 +126,7 @@ export function planBuildpacksLabels(labels: Labels, next: RunImage): Labels {
   ]);
 }
 
-function isOfRepository(name: string | undefined, image: string): boolean {
-  if (name === undefined || name === "") return false;
+function isOfRepository(name: string, image: string): boolean {
   try {
     return isSameRepository(parseReference(name), parseReference(image));
   } catch {

@@ -13,41 +13,133 @@ const found = (...entries: LayerEntry[]) => findLeftovers([{ entries: [] }, { en
 const pem = (kind: string): string => `-----BEGIN ${kind}-----\nMIIE\n`;
 
 describe("a login or a key", () => {
-  // [path, with one in it, without]
-  test.each([
-    ["root/.ssh/id_ed25519", pem("OPENSSH PRIVATE KEY"), "ssh-ed25519 AAAA"],
-    [".ssh/id_rsa", pem("RSA PRIVATE KEY"), pem("ENCRYPTED PRIVATE KEY")],
-    ["etc/ssl/private/tls.key", pem("PRIVATE KEY"), pem("CERTIFICATE")],
-    ["etc/ssl/private/ec.key", pem("EC PRIVATE KEY"), pem("PUBLIC KEY")],
-    ["srv/.npmrc", "a=b\n//r/:_authToken=npm_x", "# //r/:_authToken=npm_x"],
-    [".npmrc", "_auth = dTpw", "always-auth=true"],
-    ["srv/.yarnrc.yml", "npmAuthToken: abc", `npmAuthToken: $\{NPM_TOKEN}`],
-    ["srv/.yarnrc.yml", '  npmAuthIdent: "a:b"', `npmAuthIdent: "$\{X}"`],
-    ["root/.netrc", "machine a password b", "machine a"],
-    ["root/_netrc", "password b", "passwords"],
-    ["root/.git-credentials", "https://u:p@h/x", "https://u@h/x"],
-    ["srv/.git/config", "url = https://u:p@h/x", "url = https://h/x"],
-    ["srv/.git/config", "extraheader = AUTHORIZATION: basic eA==", "extraheader = x: y"],
-    ["root/.aws/credentials", "aws_secret_access_key = x", "aws_secret_access_key ="],
-    ["root/.docker/config.json", '{"auths":{"r":{"identitytoken":"x"}}}', '{"auths":{"r":{"auth":""}}}'],
-    ["run/containers/auth.json", '{"auths":{"r":{"auth":"x"}}}', '{"auths":{}}'],
-    ["root/.pypirc", "password: x", "username: x"],
-    ["etc/pip.conf", "index-url = https://u:p@h/simple", "index-url = https://h/simple"],
-    ["root/.m2/settings.xml", "<password>x</password>", `<password>$\{env.P}</password>`],
-    ["root/.m2/settings-security.xml", "<master>{x}</master>", "<master></master>"],
-    ["root/.gradle/gradle.properties", "nexusPassword=x", "# nexusPassword=x"],
-    ["root/.cargo/credentials.toml", 'token = "x"', "[registry]"],
-    ["root/.gem/credentials", ":rubygems_api_key: x", "---"],
-    ["root/.composer/auth.json", '{"github-oauth":{"github.com":"x"}}', "{}"],
-    ["srv/NuGet.Config", '<add key="ClearTextPassword" value="x"/>', '<add key="ClearTextPassword" value=""/>'],
-    ["root/.kube/config", "    token: x", "apiVersion: v1"],
-    ["root/.config/gcloud/application_default_credentials.json", "{}", "\n"],
-    ["root/.azure/msal_token_cache.json", '{"secret":"x"}', "{}"],
-  ])("%s: is found by what is in it, and not by its name", (path, secret, harmless) => {
-    expect(found(entry(path, secret))).toEqual([
-      { kind: "secret", layer: 1, path, what: expect.any(String), size: secret.length },
-    ]);
-    expect(found(entry(path, harmless))).toEqual([]);
+  const env = `$\{X}`;
+  // [path, below a home or as the whole path; what it is; with one in it; without]
+  test.each<[path: string, what: string, secret: string[], harmless: string[]]>([
+    [
+      ".ssh/id_rsa",
+      "a private key of SSH",
+      [pem("OPENSSH PRIVATE KEY"), pem("RSA PRIVATE KEY"), pem("DSA PRIVATE KEY")],
+      ["ssh-ed25519 AAAA", pem("ENCRYPTED PRIVATE KEY")],
+    ],
+    [
+      "etc/ssl/private/tls.key",
+      "a private key",
+      [pem("PRIVATE KEY"), pem("EC PRIVATE KEY")],
+      [pem("CERTIFICATE"), pem("PUBLIC KEY")],
+    ],
+    [
+      ".npmrc",
+      "a login of npm",
+      ["a=b\n//r/:_authToken=npm_x", "_auth  =  dTpw", "_password\t=\tx", "_auth=ab#c"],
+      ["always-auth=true", "_auth=", "_auth  =  ", `//r/:_authToken=${env}`, "# _auth=x", "   ; _auth=x"],
+    ],
+    [
+      ".yarnrc.yml",
+      "a login of yarn",
+      ["npmAuthToken:abc", "npmAuthToken:  abc", '  npmAuthIdent: "a:b"', "npmAuthIdent: 'a'"],
+      [`npmAuthToken: ${env}`, `npmAuthIdent:  "${env}"`, `npmAuthToken:'${env}'`, "npmAuthToken:  "],
+    ],
+    [
+      ".netrc",
+      "a login (netrc)",
+      ["machine a password b", "machine a\npassword b", "password\n   b", "password b # of mine"],
+      ["machine a", "passwords b", "mypassword b", "password  ", "_auth=x"],
+    ],
+    ["_netrc", "a login (netrc)", ["password b"], ["passwords"]],
+    [".git-credentials", "a login of git", ["https://u:p@h/x"], ["https://u@h/x"]],
+    [
+      ".git/config",
+      "a login of git",
+      ["url = https://u:p@h/x", "extraheader=AUTHORIZATION: basic eA==", "extraheader  =  Authorization: x"],
+      ["url = https://h/x", "extraheader = x: y"],
+    ],
+    [
+      ".aws/credentials",
+      "a login of AWS",
+      ["aws_secret_access_key=x", "aws_secret_access_key  =  x"],
+      ["aws_secret_access_key =", "aws_secret_access_key  =  ", "aws_access_key_id = x"],
+    ],
+    ...[".docker/config.json", "containers/auth.json"].map((path): [string, string, string[], string[]] => [
+      path,
+      "a login of a registry",
+      [
+        '{"auths":{"r":{"auth":"x"}}}',
+        '{"auths":{"r":{"identitytoken"  :  "x"}}}',
+        '{"auths":{"r":{"registrytoken":\n"x"}}}',
+      ],
+      ['{"auths":{}}', '{"auths":{"r":{"auth":""}}}', '{"auths":{"r":{"auth"  :  ""}}}'],
+    ]),
+    [
+      ".pypirc",
+      "a login of PyPI",
+      ["password: x", "password=x", "password  =  x"],
+      ["username: x", "password:", "password  =  "],
+    ],
+    ["pip.conf", "a login of a Python index", ["index-url = https://u:p@h/simple"], ["index-url = https://h/simple"]],
+    ...[".m2/settings.xml", ".m2/settings-security.xml"].map((path): [string, string, string[], string[]] => [
+      path,
+      "a login of Maven",
+      ["<password>x</password>", "<passphrase>\n   x</passphrase>", "<master>{x}</master>"],
+      [`<password>${env}</password>`, "<password></password>", "<master>  </master>", `<password>  ${env}<`],
+    ]),
+    [
+      ".gradle/gradle.properties",
+      "a login of Gradle",
+      ["nexusPassword=x", "token  :  x", "signing.secretKeyRing = x"],
+      ["org.gradle.jvmargs=x", "# nexusPassword=x", "token=", "token  =  "],
+    ],
+    ...[".cargo/credentials", ".cargo/credentials.toml"].map((path): [string, string, string[], string[]] => [
+      path,
+      "a login of Cargo",
+      ['token = "x"', "token=x", "token  =  x"],
+      ["[registry]", "token =", "token  =  "],
+    ]),
+    [
+      ".gem/credentials",
+      "a login of RubyGems",
+      [":rubygems_api_key: x", ":key:x", ":k:  x"],
+      ["---", ":key:", ":key:  "],
+    ],
+    ...["composer/auth.json", ".composer/auth.json"].map((path): [string, string, string[], string[]] => [
+      path,
+      "a login of Composer",
+      ['{"github-oauth":{"github.com":"x"}}', '{"a"  :  "x"}'],
+      ["{}", '{"a":""}', '{"a"  :  ""}'],
+    ]),
+    [
+      "NuGet.Config",
+      "a login of NuGet",
+      ['<add key="ClearTextPassword" value="x"/>', '<add key="ClearTextPassword"\n   value="x"/>'],
+      ['<add key="ClearTextPassword" value=""/>', '<add key="Username" value="x"/>'],
+    ],
+    [
+      ".kube/config",
+      "a login of Kubernetes",
+      ["    token: x", "token:x", "client-key-data:  x", "password: x"],
+      ["apiVersion: v1", "token:", "token:  "],
+    ],
+    ...["application_default_credentials.json", "credentials.db", "access_tokens.db"].map(
+      (file): [string, string, string[], string[]] => [`gcloud/${file}`, "a login of Google Cloud", ["{}"], ["\n"]],
+    ),
+    ...[".azure/accessTokens.json", ".azure/msal_token_cache.json"].map(
+      (path): [string, string, string[], string[]] => [
+        path,
+        "a login of Azure",
+        ['{"secret":"x"}', '{"accessToken":"x"}'],
+        ["{}"],
+      ],
+    ),
+  ])("%s: %s is found by what is in it, and not by its name", (name, what, secret, harmless) => {
+    for (const path of [name, `home/a/${name}`]) {
+      for (const text of secret)
+        expect([text, found(entry(path, text))]).toEqual([
+          text,
+          [{ kind: "secret", layer: 1, path, what, size: text.length }],
+        ]);
+      for (const text of harmless) expect([text, found(entry(path, text))]).toEqual([text, []]);
+    }
+    expect([`${name}/x`, `srv/x${name}`].map(mayBeSecret)).toEqual([false, false]);
   });
 
   test.each([["srv/npmrc"], ["srv/.npmrc.bak"], ["srv/x.netrc"], ["srv/.ssh/a/b"], ["srv/kube/config"]])(
@@ -56,12 +148,31 @@ describe("a login or a key", () => {
   );
 
   test("what can't be looked at is told: another file's content, and one that is too large", () => {
+    const told = (text: string, change: Partial<LayerEntry> = {}, path = "root/.netrc") =>
+      found(entry(path, text, change)).map(({ what }) => what);
     const text = "machine a password b";
-    expect(found(entry("root/.netrc", "", { kind: "hardlink", target: "srv/x" }))).toHaveLength(1);
-    expect(found(entry("root/.netrc", " ", { size: largestLogin + 1 }))).toHaveLength(1);
-    expect(found(entry("root/.netrc", text, { kind: "symlink" }))).toEqual([]);
-    expect(found(entry("srv/x", "", { kind: "hardlink", target: "root/.netrc" }))).toEqual([]);
-    expect(found(entry("root/.netrc", `${" ".repeat(largestLogin - text.length)}${text}`))).toHaveLength(1);
+    const tooLarge = "what is too large to be looked at";
+    expect(told("", { kind: "hardlink", target: "srv/x" })).toEqual([
+      "another file's content, which nobody looks at there,",
+    ]);
+    expect(told("", { kind: "hardlink", target: "root/.netrc" }, "srv/x")).toEqual([]);
+    expect(told(text, { kind: "symlink" })).toEqual([]);
+    expect(told(" ", { size: largestLogin + 1 })).toEqual([tooLarge]);
+    expect(told(" ", { size: largestLogin })).toEqual([]);
+    expect(told(`${" ".repeat(largestLogin - text.length)}${text}`)).toEqual(["a login (netrc)"]);
+    const { content: _none, ...unread } = entry("root/.netrc", " ");
+    expect(found(unread).map(({ what }) => what)).toEqual([tooLarge]);
+    expect(found({ ...unread, size: 0 })).toEqual([]);
+  });
+
+  test("that was noted in a file is told with its line and its hash", () => {
+    const notes = [{ what: "a token of npm", line: 3, hash: "01234567" }];
+    expect(found(entry("srv/x", "12345", { notes }))).toEqual([
+      {
+        ...{ kind: "credential", layer: 1, path: "srv/x", what: "a token of npm", size: 5 },
+        at: { line: 3, hash: "01234567" },
+      },
+    ]);
   });
 
   test("nothing is told that is not asked for", () => {
@@ -102,37 +213,37 @@ describe("a login or a key", () => {
 
 describe("a cache", () => {
   test.each([
-    ["var/cache/apt/archives/curl_1_amd64.deb", "var/cache/apt/archives"],
-    ["var/lib/apt/lists/deb.debian.org_InRelease", "var/lib/apt/lists"],
-    ["var/lib/apt/lists/x_binary-amd64_Packages.lz4", "var/lib/apt/lists"],
-    ["var/cache/apk/APKINDEX.x.tar.gz", "var/cache/apk"],
-    ["var/cache/dnf/x", "var/cache/dnf"],
-    ["var/cache/libdnf5/x", "var/cache/libdnf5"],
-    ["var/cache/yum/x", "var/cache/yum"],
-    ["var/cache/zypp/x", "var/cache/zypp"],
-    ["var/cache/pacman/pkg/x", "var/cache/pacman/pkg"],
-    ["root/.npm/_cacache/a/b", "root/.npm/_cacache"],
-    [".cache/pip/x", ".cache/pip"],
-    ["home/a/.cache/yarn/x", "home/a/.cache/yarn"],
-    ["home/a/.local/share/pnpm/store/x", "home/a/.local/share/pnpm/store"],
-    ["root/.cache/pypoetry/x", "root/.cache/pypoetry"],
-    ["root/.cache/uv/x", "root/.cache/uv"],
-    ["root/.cache/go-build/x", "root/.cache/go-build"],
-    ["root/go/pkg/mod/cache/x", "root/go/pkg/mod/cache"],
-    ["root/.m2/repository/x", "root/.m2/repository"],
-    ["root/.gradle/caches/x", "root/.gradle/caches"],
-    ["root/.nuget/packages/x", "root/.nuget/packages"],
-    ["root/.cargo/registry/x", "root/.cargo/registry"],
-    ["root/.cache/composer/x", "root/.cache/composer"],
-    ["root/.composer/cache/x", "root/.composer/cache"],
-  ])("%s is in one", (path, folder) => {
-    expect(found(entry(path, "12345"))).toEqual([
-      { kind: "package-cache", layer: 1, path: folder, what: expect.any(String), size: 5 },
-    ]);
+    ["var/cache/apt/archives/curl_1_amd64.deb", "var/cache/apt/archives", "apt's packages"],
+    ["var/lib/apt/lists/deb.debian.org_InRelease", "var/lib/apt/lists", "apt's lists"],
+    ["var/lib/apt/lists/x_binary-amd64_Packages.lz4", "var/lib/apt/lists", "apt's lists"],
+    ["var/lib/apt/lists/x_main_Contents-amd64.lz4", "var/lib/apt/lists", "apt's lists"],
+    ["var/cache/apk/APKINDEX.x.tar.gz", "var/cache/apk", "apk's packages"],
+    ["var/cache/dnf/x", "var/cache/dnf", "dnf's packages"],
+    ["var/cache/libdnf5/x", "var/cache/libdnf5", "dnf's packages"],
+    ["var/cache/yum/x", "var/cache/yum", "yum's packages"],
+    ["var/cache/zypp/x", "var/cache/zypp", "zypper's packages"],
+    ["var/cache/pacman/pkg/x", "var/cache/pacman/pkg", "pacman's packages"],
+    ["root/.npm/_cacache/a/b", "root/.npm/_cacache", "npm's cache"],
+    [".cache/pip/x", ".cache/pip", "pip's cache"],
+    ["home/a/.cache/yarn/x", "home/a/.cache/yarn", "yarn's cache"],
+    ["home/a/.local/share/pnpm/store/x", "home/a/.local/share/pnpm/store", "pnpm's store"],
+    ["root/.cache/pypoetry/x", "root/.cache/pypoetry", "poetry's cache"],
+    ["root/.cache/uv/x", "root/.cache/uv", "uv's cache"],
+    ["root/.cache/go-build/x", "root/.cache/go-build", "Go's compiled packages"],
+    ["root/go/pkg/mod/cache/x", "root/go/pkg/mod/cache", "Go's modules"],
+    ["root/.m2/repository/x", "root/.m2/repository", "Maven's repository"],
+    ["root/.gradle/caches/x", "root/.gradle/caches", "Gradle's cache"],
+    ["root/.nuget/packages/x", "root/.nuget/packages", "NuGet's packages"],
+    ["root/.cargo/registry/x", "root/.cargo/registry", "Cargo's registry"],
+    ["root/.cache/composer/x", "root/.cache/composer", "Composer's cache"],
+    ["root/.composer/cache/x", "root/.composer/cache", "Composer's cache"],
+  ])("%s is in %s, which is %s", (path, folder, what) => {
+    expect(found(entry(path, "12345"))).toEqual([{ kind: "package-cache", layer: 1, path: folder, what, size: 5 }]);
   });
 
   test.each([
     ["var/cache/apt/archives/lock", "x"],
+    ["var/cache/apt/archives/curl.deb.part", "x"],
     ["var/cache/apt/pkgcache.bin", "x"],
     ["var/lib/apt/lists/lock", "x"],
     ["var/cache/apk/empty", ""],
@@ -141,6 +252,9 @@ describe("a cache", () => {
     ["srv/.npm/_cacache2/a", "x"],
     ["var/cache/apk", "x"],
   ])("%s is in none", (path, content) => expect(found(entry(path, content))).toEqual([]));
+
+  test("has files: a link there is none", () =>
+    expect(found(entry("var/cache/apk/x", "12", { kind: "symlink" }))).toEqual([]));
 
   test("is told once a layer, with the bytes of all its files", () => {
     const layers = [

@@ -1,4 +1,6 @@
+import { attachEvidence, pushImage, transplantEvidence } from "@goldenpath/testing/chain";
 import { gzipLayer, type LayerStand, startLayerStand } from "@goldenpath/testing/layered-image";
+import { openStand } from "@goldenpath/testing/promotion";
 import { tarOf } from "@goldenpath/testing/tar";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { baseEntries, file, statusOf } from "../support/changed-base.ts";
@@ -116,6 +118,32 @@ describe("an image that a rule is to refuse", () => {
     expect({ verdict, code }).toEqual({ verdict: "error", code: "rule-timeout" });
     expect((await judge(withRule(`expression: ${slow}`), { Labels: { a: "aaa" } })).verdict).toBe("pass");
   }, 60_000);
+});
+
+describe("a rule that asks in which repository an image is", () => {
+  test("by a verdict of where it is not asked, copied with the image to where it is; one of there is taken", async () => {
+    const promotion = await openStand({
+      policy: async (from) => ({
+        more: withRule(`when: image.repository == "${from}/shop"`, 'expression: config.user == "1000"'),
+      }),
+    });
+    try {
+      const { client, policy, keys, from } = promotion;
+      const other = await pushImage(client, `${from}/other`);
+      await attachEvidence({ client, image: other, policy, keys });
+      const copy = await pushImage(client, `${from}/shop`);
+      expect(copy.digest).toBe(other.digest);
+      await transplantEvidence(client, other, copy);
+      const { outcome } = await promotion.promote(copy);
+      expect(outcome.result.violations).toMatchObject([
+        { rule: "gate.repository", problem: expect.stringContaining(`is about the image in ${from}/other`) },
+      ]);
+      await attachEvidence({ client, image: copy, policy, keys, pieces: ["base", "baseVerdict"] });
+      expect((await promotion.promote(copy)).outcome.result).toMatchObject({ verdict: "pass", violations: [] });
+    } finally {
+      await promotion.close();
+    }
+  });
 });
 
 describe("a rule that waits, and one that is set aside", () => {

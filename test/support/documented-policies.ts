@@ -98,11 +98,12 @@ export function judge(loaded: LoadedPolicy, environmentName: string, change: Cha
   const environment = loaded.policy.environments[environmentName];
   if (environment === undefined) throw new TypeError(`the policy has no environment ${environmentName}`);
   const { repository, destination } = placesOf(loaded, environment, change);
+  const statements = listStatements(loaded, environment, repository, change);
   const { violations } = decideGate({
     ...{ environmentName, environment, policy: loaded, place: "from", destination },
     now: change.now ?? now,
     image: { repository, digest: image, children: [image], layers: new Map([[image, imageLayers]]) },
-    evidence: new Map([[image, { statements: listStatements(loaded, environment, change), lapsed: [], rejected: [] }]]),
+    evidence: new Map([[image, { statements, lapsed: [], rejected: [] }]]),
   });
   return [...new Set(violations.map(({ rule }) => rule))];
 }
@@ -118,9 +119,17 @@ function placesOf({ policy }: LoadedPolicy, { from, to }: PolicyEnvironment, { d
   };
 }
 
-function listStatements(loaded: LoadedPolicy, environment: PolicyEnvironment, change: Change): VerifiedStatement[] {
+function listStatements(
+  loaded: LoadedPolicy,
+  environment: PolicyEnvironment,
+  repository: Repository,
+  change: Change,
+): VerifiedStatement[] {
   const { policy } = loaded;
-  const about = { policy: { uri: loaded.uri, digest: loaded.digest, serial: policy.serial } };
+  const about = {
+    image: { repository, digest: image, children: [] },
+    policy: { uri: loaded.uri, digest: loaded.digest, serial: policy.serial },
+  };
   const requires = environment.requires.filter(({ stage }) => stage !== change.without);
   // Of what another environment has promoted, the build's evidence has come along.
   const [builder = ""] = Object.values(policy.environments).flatMap((each) =>

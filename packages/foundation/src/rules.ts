@@ -96,6 +96,8 @@ export const rules = {
   "gate.future": "a verdict or a provenance whose time has not come yet",
   "gate.exception":
     "a verdict that rests on an exception whose last day is over, or that was granted to another repository",
+  "gate.repository":
+    "a verdict about the image in another repository, where what its stage said depends on that: by a rule of the policy's own that asks for `image.repository`, or by `failOnlyOn: new`",
   "gate.deferred":
     "a verdict that passed with warnings, of a rule that refuses by now: its day in `enforceFrom` has come, or the policy of now gives it none",
   "gate.environment": "an image that was promoted, but not into the environment that the requirement names",

@@ -2,7 +2,7 @@ import { type RescanRules, rescannedEvery } from "../policy/scan-section.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import type { VerificationSummary } from "../signing/verification-summary.ts";
 import type { StageScope } from "./facts.ts";
-import { judgeExceptions, judgePolicy, judgeTimes } from "./problems.ts";
+import { judgeExceptions, judgePlace, judgePolicy, judgeTimes } from "./problems.ts";
 import { countsLater, isNotYetCounting } from "./rescan.ts";
 import { collectFindings, isOfLevel, type JudgedVerdict } from "./verdict-findings.ts";
 
@@ -45,6 +45,7 @@ export function judgeDeferral(
     ...judgePolicy(scope, what, { ...summary, time: signed.time ?? time }),
     ...judgeTimes({ ...scope, requirement: ageless(scope) }, what, time, signed.time),
     ...judgeExceptions(scope, what, summary.exceptions),
+    ...judgePlace(scope, what, signed),
     ...(rested?.problems ?? []),
   ];
   const [problem] = problems.map((each) => each.problem);

@@ -1,4 +1,4 @@
-import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import { formatRepository, type ImageId } from "@goldenpath/registry-client/oci/reference";
 import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   edited,
@@ -6,6 +6,7 @@ import {
   factsOf,
   image,
   now,
+  policy,
   repository,
   rulesOf,
   summary,
@@ -14,6 +15,8 @@ import {
   without,
 } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
+import type { CustomRule } from "../policy/custom-rules/section.ts";
+import type { LoadedPolicy } from "../policy/schema.ts";
 import { summaryExtension } from "../signing/verification-summary.ts";
 import type { GateFacts } from "./facts.ts";
 
@@ -81,6 +84,70 @@ describe("a verdict that rests on an exception", () => {
     };
     expect(rules(today)).toEqual([]);
     expect(rules(yesterday)).toEqual(["gate.exception"]);
+  });
+});
+
+describe("a verdict of a stage that asks in which repository the image is", () => {
+  const rule = (stage: "base" | "scan", expression: string, when?: string): CustomRule => ({
+    ...{ name: "own", stage, expression, message: "m", remedy: "r" },
+    ...(when === undefined ? {} : { when }),
+  });
+  const asking = (...rules: CustomRule[]): LoadedPolicy => ({ ...policy, policy: { ...policy.policy, rules } });
+  const elsewhere = { ...repository, name: "quarantine/other" };
+  /** Everything there; the verdict of a stage is about the image in another repository. */
+  const replayed = (
+    stage: "base" | "scan",
+    more: Parameters<typeof factsOf>[1] = {},
+    of: ImageId["repository"] = elsewhere,
+  ): GateFacts => {
+    const all = whole();
+    const [key, rests] =
+      stage === "base" ? (["baseVerdict", all.base] as const) : (["scanVerdict", all.vulnerabilities] as const);
+    const verdict = summary(stage, stage, [rests], { image: { repository: of, digest: image, children: [] } });
+    return factsOf([...without(all, key), verdict], more);
+  };
+  const payments = 'image.repository.startsWith("registry.example/quarantine/payments")';
+  const onlyNew = {
+    ...policy,
+    policy: { ...policy.policy, scan: { ...policy.policy.scan, failOnlyOn: "new" as const } },
+  };
+
+  test.each<[string, "base" | "scan", LoadedPolicy]>([
+    ["in the condition of a rule", "base", asking(rule("base", 'config.user == "1000"', payments))],
+    ["in a rule itself", "base", asking(rule("base", `!${payments}`))],
+    ["in a rule by another way to write it", "base", asking(rule("base", '[image].all(i, i.repository != "x")'))],
+    ["in a rule of stage scan", "scan", asking(rule("scan", "findings.size() == 0", payments))],
+    ["by what another image of its name has", "scan", onlyNew],
+  ])("counts in no other one: %s", (_name, stage, loaded) => {
+    const { violations } = decideGate(replayed(stage, { policy: loaded }));
+    expect(violations).toMatchObject([
+      {
+        rule: "gate.repository",
+        problem: `the newest verdict of ${stage} is about the image in registry.example/quarantine/other, and the image is in ${own}: the policy asks in which it is`,
+      },
+    ]);
+    expect(rulesOf(replayed(stage, { policy: loaded }, repository))).toEqual([]);
+  });
+
+  test.each<[string, "base" | "scan", LoadedPolicy]>([
+    ["nothing of the policy does", "base", policy],
+    ["another stage does", "base", asking(rule("scan", `!${payments}`), rule("base", 'image.platform != "x"'))],
+    ["a label of that name does", "base", asking(rule("base", 'config.labels["repository"] != "x"'))],
+    ["only what is new is refused, which is the scan's to say", "base", onlyNew],
+  ])("counts in another one where %s", (_name, stage, loaded) => {
+    expect(rulesOf(replayed(stage, { policy: loaded }))).toEqual([]);
+  });
+
+  test("at the destination is of there or of where the environment takes images from; after a promotion, of any", () => {
+    const loaded = asking(rule("base", `!${payments}`));
+    const there = { registry: "registry.example", name: "vetted/shop" };
+    const at = { policy: loaded, place: "to" as const, image: { repository: there, digest: image, children: [image] } };
+    expect(rulesOf(replayed("base", at))).toEqual([]);
+    expect(rulesOf(replayed("base", at, there))).toEqual([]);
+    expect(rulesOf(replayed("base", at, { ...there, name: "vetted/other" }))).toEqual(["gate.repository"]);
+    const requires = [...environment.requires, { stage: "promote" as const, signers: ["promote"] }];
+    const after = replayed("base", { policy: loaded, environment: { ...environment, requires } });
+    expect(rulesOf(after)).toEqual(["gate.missing"]);
   });
 });
 

@@ -11,6 +11,7 @@ import {
   explainAbsence,
   isByAllowedSigner,
   judgeExceptions,
+  judgePlace,
   judgePolicy,
   judgeTimes,
   malformed,
@@ -61,10 +62,7 @@ export function decideVerdictStage(scope: StageScope): StageDecision {
   const [newest] = newestFirst;
   if (newest === undefined) throw new TypeError("no newest of some");
   const deferral = judgeDeferral(scope, newestFirst, past);
-  const problems = [
-    ...judgeSummary(scope, newest.summary, newest.signed.time, deferral),
-    ...judgeLapsed(scope, newest.summary, past),
-  ];
+  const problems = [...judgeSummary(scope, newest, deferral), ...judgeLapsed(scope, newest.summary, past)];
   if (someCount(scope, problems)) return refuse(...problems);
   const rested = collectFindings(scope, newest);
   const all = [...problems, ...rested.problems];
@@ -109,11 +107,11 @@ function rank(result: VerificationSummary["result"]): number {
 
 function judgeSummary(
   scope: StageScope,
-  summary: VerificationSummary,
-  signedAt: Date | undefined,
+  { summary, signed }: JudgedVerdict,
   deferral: Deferral | undefined,
 ): Problem[] {
   const { stage } = scope;
+  const signedAt = signed.time;
   const isDeferred = deferral?.restsOn !== undefined;
   if (summary.result === "FAILED" && !isDeferred) {
     const because = deferral?.because === undefined ? "" : `; ${deferral.because}`;
@@ -132,5 +130,6 @@ function judgeSummary(
     ...judgePolicy(scope, `the newest verdict of ${stage}`, { ...summary, time: signedAt ?? summary.timeVerified }),
     ...judgeTimes(scope, `the newest verdict of ${stage}`, summary.timeVerified, signedAt),
     ...judgeExceptions(scope, `the newest verdict of ${stage}`, summary.exceptions),
+    ...judgePlace(scope, `the newest verdict of ${stage}`, signed),
   ];
 }

@@ -1,5 +1,6 @@
 import type { Rule } from "@goldenpath/foundation/rules";
 import { formatRepository, isWithin, parseRepository } from "@goldenpath/registry-client/oci/reference";
+import { askRepository } from "../policy/custom-rules/askable.ts";
 import { clockSkew, isDayOver } from "../policy/day.ts";
 import { deferViolation, findOverdue } from "../policy/enforcement.ts";
 import { listDays } from "../policy/own-days.ts";
@@ -146,6 +147,26 @@ export function judgeExceptions(scope: StageScope, what: string, exceptions: Sum
     problems.push({ rule: "gate.exception", problem, wayOut });
   }
   return problems;
+}
+
+/**
+ * What a stage says may depend on the repository in which it looked at the image: by rules of the policy's own, and by what
+ * another image of the same name has. Such a verdict is about the image there, and whoever copies both into another
+ * repository has not been asked. At the destination it may be of where the image came from; and what was promoted has left
+ * its repository, as for {@link judgeExceptions}.
+ */
+export function judgePlace(scope: StageScope, what: string, { statement }: VerifiedStatement): Problem[] {
+  const { facts, stage } = scope;
+  const { rules, scan } = facts.policy.policy;
+  const depends = askRepository(rules, stage) || (stage === "scan" && scan.failOnlyOn === "new");
+  if (!depends || facts.environment.requires.some((each) => each.stage === "promote")) return [];
+  const own = formatRepository(facts.image.repository);
+  const strange = statement.subject.find(
+    ({ name }) => name !== own && !(facts.place === "to" && isUnder(name, facts.environment.from)),
+  );
+  if (strange === undefined) return [];
+  const problem = `${what} is about the image in ${strange.name === "" ? "no repository that it names" : strange.name}, and the image is in ${own}: the policy asks in which it is`;
+  return [{ rule: "gate.repository", problem, wayOut: wayToRunAgain(scope) }];
 }
 
 /** A pass with warnings holds until the first day on which one of them would have refused. */

@@ -69,6 +69,7 @@ export const postponable: Readonly<Partial<Record<Rule, true | string>>> = {
   "gate.stale": true,
   "gate.future": notRead,
   "gate.exception": "its own last day says until when it holds",
+  "gate.repository": evidence,
   "gate.deferred": "it is what becomes of a rule that has waited",
   "gate.environment": evidence,
   "gate.builder": whoseBuild,

@@ -7,6 +7,19 @@ export function listAskable(rules: readonly CustomRule[], facts: FactValues): Cu
   return rules.filter((rule) => listUnknown(rule, (fact) => Object.hasOwn(facts, fact)).length === 0);
 }
 
+/**
+ * Whether what rules of a stage say of an image may depend on the repository that it is in. By their text: a word too many
+ * binds a verdict to its repository, and one too few would let it count in another.
+ */
+export function askRepository(rules: readonly CustomRule[], stage: string): boolean {
+  return rules.some(
+    (rule) =>
+      rule.stage === stage &&
+      [rule.when, rule.expression].some((text) => text?.includes("repository") === true) &&
+      listUnknown(rule, (fact) => fact !== "image").length > 0,
+  );
+}
+
 /** The facts that a rule asks for and nobody knows, by their names. What is no expression asks for nothing. */
 export function listUnknown(
   { stage, when, expression }: Pick<CustomRule, "stage" | "when" | "expression">,

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { watchForCredentials } from "./credentials.ts";
 
@@ -43,6 +43,16 @@ test.each<[string, string, string]>([
     `{"crv":"P-256","d":"${word(39)}","kty":"EC","x":"${word(43)}"}`,
   ],
   [
+    "a private key to sign with (JWK)",
+    `{"kty"  :  "OKP", "crv"  :  "Ed25519", "d"  :  "${word(43)}", "x"  :  "${word(43)}"}`,
+    `{"kty":"oct","k":"${word(43)}","d":"${word(43)}"}`,
+  ],
+  [
+    "a private key to sign with (JWK)",
+    String.raw`"{\"kty\":\"RSA\",\"n\":\"${word(43)}\",\"d\":\"${word(43)}\"}"`,
+    `{"kty":"RSA","n":"${word(43)}","e":"AQAB","kid":"${word(43)}"}`,
+  ],
+  [
     "an access key of AWS with its secret",
     `# AKIAIOSFODNN7EXAMPLE\nid: ${awsId}\nsecret: ${word(40)}\n`,
     `id: ${awsId}\nsecret: ${"wJalrXUtnFEMI/K7MDENG/bPxRfiCY"}EXAMPLEKEY\n`,
@@ -53,7 +63,22 @@ test.each<[string, string, string]>([
     `id ${awsId}\nsecret = ${word(41)}\n`,
   ],
   ["an access key of AWS with its secret", `${awsId},${word(40)}`, `AKIAIOSFODNN7EXAMPLE,${word(40)}`],
+  [
+    "an access key of AWS with its secret",
+    `${awsId} # and what follows it is real, and no EXAMPLE\n${word(40)}\n`,
+    `${awsId}${"A"} ${word(40)}`,
+  ],
   ["a secret key of AWS", `export AWS_SECRET_ACCESS_KEY="${word(40)}"`, "aws_secret_access_key = $SECRET"],
+  [
+    "a secret key of AWS",
+    `aws_secret_access_key  =  ${word(40)}`,
+    `aws_secret_access_key = ${"wJalrXUtnFEMI/K7MDENG/bPxRfiCY"}EXAMPLEKEY`,
+  ],
+  [
+    "a secret key of AWS",
+    `{"name": "AWS_SECRET_ACCESS_KEY", "value": "${word(40)}"}`,
+    `{"name": "AWS_SECRET_ACCESS_KEY", "other": "${word(40)}"}`,
+  ],
   ["a token of GitHub", `ghp_${checked}`, `ghp_${unchecked}`],
   ["a token of GitHub", `x:ghs_${checked}@github.com`, `aghs_${checked}`],
   ["a token of GitHub", `gho_${checked}`, `gho_16C7e42F292c6912E7710c838347Ae178B4a`],
@@ -67,8 +92,24 @@ test.each<[string, string, string]>([
   ["a token of GitLab", `https://oauth2%3Aglpat-${word(20)}@gitlab.example/`, `Aglpat-${word(20)}`],
   ["a token of GitHub (fine-grained)", `github_pat_${word(22)}_${word(59)}`, `github_pat_${word(22)}_${word(58)}`],
   ["a token of GitLab", `glpat-${word(20)}`, `glpat-${word(19)}`],
+  ...["gldt", "glptt", "glcbt", "glsoat"].map((kind): [string, string, string] => [
+    "a token of GitLab",
+    `${kind}-${word(20)}`,
+    `x${kind}-${word(20)}`,
+  ]),
+  ...["ghu", "ghr", "gho"].map((kind): [string, string, string] => [
+    "a token of GitHub",
+    `${kind}_${checked}`,
+    `${kind}_${checked}A`,
+  ]),
   ["a token of GitLab", `glrt-${word(20)}`, `glpat-${"x".repeat(20)}`],
   ["a token of Slack", `xoxb-${"123456789012"}-${word(24)}`, "xoxb-your-token-that-is-secret-here"],
+  ["a token of Slack", `xoxe-1-${"123456789012"}-${word(24)}`, `xoxe-1-${"123456789012"}-${word(19)}`],
+  [
+    "a webhook of Slack",
+    `https://hooks.slack.com/services/T${"A1B2C3D4E5F6"}/B${"A1B2C3D4E5F6"}/${word(24)}`,
+    `https://hooks.slack.com/services/T${"A1B2C3D4E"}/B${"A1B2C3D4E"}/${word(23)}`,
+  ],
   [
     "a webhook of Slack",
     `https://hooks.slack.com/services/T${"A1B2C3D4E"}/B${"A1B2C3D4E"}/${word(24)}`,
@@ -76,14 +117,22 @@ test.each<[string, string, string]>([
   ],
   ["a token of npm", `npm_${checked}`, `npm_${unchecked}`],
   ["a token of PyPI", `pypi-${"AgEIcHlwaS5vcmc"}${word(60)}`, `pypi-${"AgEIcHlwaS5vcmc"}${word(20)}`],
+  ["a token of PyPI", `pypi-${"AgENdGVzdC5weXBpLm9yZw"}${word(60)}`, `pypi-${"AgENdGVzdC5weXBpLm9yZw"}${word(49)}`],
   ["a client secret of Google", `GOCSPX-${word(28)}`, `AIza${word(35)}`],
   ["a secret key of Stripe", `sk_live_${word(24)}`, `sk_test_${word(24)}`],
+  ["a secret key of Stripe", `rk_live_${word(24)}`, `rk_live_${word(23)}`],
   ["a key of SendGrid", `SG.${word(22)}.${word(43)}`, `MSG.${word(22)}.${word(44)}`],
   ["a token of Docker Hub", `dckr_pat_${word(27)}`, `dckr_pat_${word(20)}`],
+  ["a token of Docker Hub", `dckr_pat_${word(27)}.`, `dckr_pat_${word(28)}`],
   ["a token of Vault", `hvs.${word(95)}`, `hvs.${word(20)}`],
 ])("%s", (what, one, none) => {
   expect(kinds(`first\n${one}\n`)).toContain(what);
   expect(kinds(none)).toEqual([]);
+});
+
+test("an identifier of AWS takes no secret behind another one's", () => {
+  const other = `ASIA${"BZQ3TYLMKXWVRNCA"}`;
+  expect(look(`${awsId}\n${other}\n${word(40)}\n`)).toMatchObject([{ line: 2 }]);
 });
 
 describe("a file", () => {
@@ -118,7 +167,35 @@ describe("a file", () => {
     expect(look(Buffer.concat([Buffer.from("\x7fELF\0"), Buffer.from(token)]))).toEqual([]);
     expect(look(`${" ".repeat(8192)}\0${token}`)).toHaveLength(1);
     expect(look("\x7fELF", `\0${token}`)).toEqual([]);
+    expect(look("\x7fELF\0", token)).toEqual([]);
     expect(look("")).toEqual([]);
+  });
+
+  // A zero tells by where it lies in the file, and not in a piece.
+  test("is text by its first 8 KB, however it comes", () => {
+    const blanks = (count: number): string => " ".repeat(count);
+    expect(look(blanks(8192), `\0${token}`)).toHaveLength(1);
+    expect(look(blanks(8000), `${blanks(192)}\0${token}`)).toHaveLength(1);
+    expect(look(blanks(8000), `${blanks(191)}\0${token}`)).toEqual([]);
+    expect(look(blanks(8192), blanks(100), `\0${token}${blanks(200)}`)).toHaveLength(1);
+  });
+
+  test("has its lines counted where it begins anew", () => {
+    const lines = 600_000;
+    expect(look(`${"\nx".repeat(lines)} ${token}`)).toMatchObject([{ line: lines + 1 }]);
+  });
+
+  test("tells a credential by its SHA-256, of a key up to its end", () => {
+    const sha = (bytes: string): string => createHash("sha256").update(bytes, "latin1").digest("hex").slice(0, 8);
+    expect(look(`a ${token}`)).toMatchObject([{ hash: sha(token) }]);
+    const key = `${begin("PGP PRIVATE KEY BLOCK")}\nComment: \xc3\xa9\n\n${hex(70)}\n`;
+    expect(look(`${key}-----END PGP PRIVATE KEY BLOCK-----\nmore`)).toMatchObject([{ hash: sha(key) }]);
+  });
+
+  test("with the same few characters again and again is a place for one", () => {
+    const of = (letters: string): string => `glpat-${letters.repeat(24).slice(0, 24)}`;
+    expect(look(of("abcde"))).toEqual([]);
+    expect(look(of("abcdef"))).toHaveLength(1);
   });
 
   // By where it lies: pieces of any size come, and every one of them is cut somewhere.
@@ -137,6 +214,14 @@ describe("a file", () => {
   test("that has thousands of them tells a hundred", () => {
     const many = Array.from({ length: 500 }, () => `glpat-${randomBytes(12).toString("hex")}`).join("\n");
     expect(look(many)).toHaveLength(100);
+  });
+
+  test("has one behind however many that are none; behind one of them a thousand are tried", () => {
+    const none = (count: number): string => `ghp_${unchecked}\n`.repeat(count);
+    const one = `ghp_${checked}\n`;
+    expect(look(`${none(1500)}${one}`)).toMatchObject([{ line: 1501 }]);
+    expect(look(`${one}${none(998)}${one}`)).toHaveLength(2);
+    expect(look(`${one}${none(999)}${one}`)).toHaveLength(1);
   });
 
   // A content that makes a form try every way would take hours, and the test its time limit.

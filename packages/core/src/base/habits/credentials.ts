@@ -174,11 +174,11 @@ export function watchForCredentials(): ContentWatch {
         tried += 1;
         // One is enough to refuse the file, and an exception is for all that it has.
         if (notes.size >= maxNotes || (notes.size > 0 && tried > maxTried)) return;
-        // What ends with the piece may go on in the next one, which begins with it.
-        const end = index + found.length;
-        if (!isEnd && end + follows >= text.length && index >= text.length - overlap) continue;
+        // What begins there may go on in the next piece, which begins with it.
+        if (!isEnd && index >= text.length - overlap) continue;
         if (isReal?.(found) === false || isFilling(found)) continue;
-        const [rest = ""] = text.slice(end, end + follows).split("-----END", 1);
+        const end = index + found.length;
+        const rest = text.slice(end, end + follows).replace(/-----END.*/s, "");
         const hash = createHash("sha256").update(`${found}${rest}`, "latin1").digest("hex").slice(0, 8);
         // From the one before it on: a line may have thousands.
         place.line += countLines(text, index, place.at);
@@ -192,7 +192,7 @@ export function watchForCredentials(): ContentWatch {
     add(bytes) {
       if (!isText) return;
       // Pieces come as the network has them, and what is text must not follow from that.
-      if (seen < firstLook && bytes.subarray(0, firstLook - seen).includes(0)) {
+      if (bytes.subarray(0, Math.max(0, firstLook - seen)).includes(0)) {
         isText = false;
         text = "";
         return;
@@ -206,7 +206,7 @@ export function watchForCredentials(): ContentWatch {
       text = text.slice(cut);
     },
     end() {
-      if (text !== "") look(true);
+      look(true);
       return [...notes.values()];
     },
   };

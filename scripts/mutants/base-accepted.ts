@@ -65,10 +65,25 @@ const ofBuildpacks = [
   })),
 ].map((each) => ({ file: `${core}/rebase/buildpacks.ts`, ...each }));
 
+const ofVersions = [
+  {
+    ...{ line: "for (let at = 0; at < Math.max(a.length, b.length); at += 1) {", mutator: "EqualityOperator" },
+    ...{ original: "at < Math.max(a.length, b.length)", replacement: "at <= Math.max(a.length, b.length)" },
+    reason: "it is the same: behind both ends nothing is compared with nothing",
+  },
+  {
+    ...text,
+    line: 'const [, numbers = "", letter = "", suffixes = "", revision = ""] = found;',
+    reason:
+      "it is never taken of numbers and suffixes, and of a letter it is the same: each text is before all letters",
+  },
+].map((each) => ({ file: `${core}/versions.ts`, ...each }));
+
 /** Of the base stage, what an image is looked at for, what files name before a build, and what a score has to prove. */
 export const baseAccepted: readonly Accepted[] = [
   ...ofHabits,
   ...ofContext,
+  ...ofVersions,
   ...ofBuildpacks,
   {
     file: `${core}/decide.ts`,

@@ -60,11 +60,12 @@ export const base: Room = {
     `${core}/score/demands.ts`,
     `${core}/score/score.ts`,
     `${core}/standing.ts`,
+    `${core}/versions.ts`,
   ],
   tests: [
     `${core}/approval/{choose-newest,choose,judge,predicate}.test.ts`,
     `${core}/{context,habits}/judge.test.ts`,
-    `${core}/{added-lines,decide,decide-overlay,decide-passes,identify,label,loader-cache,rebuilt,standing}.test.ts`,
+    `${core}/{added-lines,decide,decide-overlay,decide-passes,identify,label,loader-cache,rebuilt,standing,versions}.test.ts`,
     `${core}/rebase/{buildpacks,choose,compare,judge,plan,plan-index}.test.ts`,
     `${core}/score/{demands,score}.test.ts`,
   ],

@@ -25,6 +25,7 @@ describe("versions of packages", () => {
   test("zeros in front and an empty revision make no difference to dpkg", () => {
     expect(compareDpkgVersions("1.02", "1.2")).toBe("same");
     expect(compareDpkgVersions("1.2", "1.002")).toBe("same");
+    expect(compareDpkgVersions("1.002", "1.2")).toBe("same");
     expect(compareDpkgVersions("0:1.2", "1.2-0")).toBe("same");
     expect(compareDpkgVersions("1.2-0", "1.2")).toBe("same");
   });
@@ -60,6 +61,8 @@ describe("versions of packages", () => {
     expect(compareApkVersions("01.2", "1.2")).toBe("same");
     expect(compareApkVersions("1_git02-r0", "1_git2-r00")).toBe("same");
     expect(compareApkVersions("1.0~ab12-r0", "1.0-r0")).toBe("same");
+    expect(compareApkVersions("1.0", "1.0-r0")).toBe("same");
+    expect(compareApkVersions("1.0", "1.0-r1")).toBe("older");
   });
 
   test.each(["newest", "", "v1.0-r0", "1.0-r0x", "1.0-r0 ", "1..0", "1.0_beta_-r0", "1.0_x1", "1.0~-r0"])(

@@ -15,6 +15,7 @@ export default defineConfig({
       project("unit", ["packages/*/src/**/*.test.ts", "actions/*/src/**/*.test.ts", "scripts/**/*.test.ts"], {
         // Against what hangs alone: beside real builds on two cores, the largest documents take more than 20 s.
         testTimeout: 120_000,
+        hookTimeout: 120_000,
       }),
       // Real tools and servers: one file after another, since two cores and the Docker daemon are shared.
       project("integration", ["test/{integration,interop,faults,attacks}/**/*.test.ts"], {

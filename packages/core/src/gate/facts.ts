@@ -29,7 +29,7 @@ export interface GateFacts {
     children: readonly Digest[];
     /** What the config of each child says that its layers unpack to, the lowest first. */
     layers: ReadonlyMap<Digest, readonly Digest[]>;
-    /** `linux/amd64`, by child: for messages only. */
+    /** `linux/amd64`, by child, as its config says: for messages, and for the policy's own rules. */
     platforms?: ReadonlyMap<Digest, string>;
   };
   /** What was collected, for the image's digest and for each child's. */

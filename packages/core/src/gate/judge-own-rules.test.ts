@@ -1,7 +1,9 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { decideGate } from "@goldenpath/testing/decide-gate";
 import {
   ago,
+  environment,
   factsOf,
   minute,
   policy,
@@ -16,6 +18,7 @@ import { describe, expect, test } from "vitest";
 import type { CustomRule } from "../policy/custom-rules/section.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
+import { describeGate } from "./verify.ts";
 
 const rule = (expression: string, more: Partial<CustomRule> = {}): CustomRule => ({
   ...{ name: "own", stage: "gate", expression, message: "it is wrong", remedy: "put it right" },
@@ -25,6 +28,10 @@ const withRules = (rules: CustomRule[], enforceFrom = {}): LoadedPolicy => ({
   ...policy,
   policy: { ...policy.policy, rules, enforceFrom },
 });
+const forProduction: LoadedPolicy = {
+  ...policy,
+  policy: { ...policy.policy, environments: { production: environment } },
+};
 const ask = (given: CustomRule, statements: (all: Whole) => VerifiedStatement[] = Object.values): string[] =>
   rulesOf(factsOf(statements(whole()), { policy: withRules([given]) }));
 
@@ -87,6 +94,17 @@ test("when it was signed is a fact where somebody else dates it", () => {
   const young = rule('evidence.all(e, has(e.signedAt) && now - e.signedAt < duration("9m"))');
   expect(ask(young, dated(8))).toEqual([]);
   expect(ask(young, dated(9))).toEqual(["gate.rule"]);
+});
+
+test("the platform of an image in an index is that of its own config, whatever the index says of it", () => {
+  const [digest, child] = [digestOf("an index"), digestOf("a child")];
+  const config = { os: "linux", architecture: "amd64", rootfs: { type: "layers", diff_ids: [] } };
+  const platform = { os: "linux", architecture: "arm64" };
+  const reference = { registry: "registry.example", name: "quarantine/shop", digest };
+  const image = { reference, mediaType: "x/y", size: 1, children: [{ platform, digest: child, config }] };
+  const asked = { environmentName: "production", policy: forProduction, now: ago(0), place: "from" } as const;
+  const facts = describeGate(image as unknown as ImageFacts, new Map(), asked);
+  expect(facts.image.platforms).toEqual(new Map([[child, "linux/amd64"]]));
 });
 
 test("of the platforms of an index each is a fact, and what is told is told with it", () => {

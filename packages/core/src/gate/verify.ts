@@ -5,6 +5,7 @@ import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { Reference, Repository } from "@goldenpath/registry-client/oci/reference";
 import { rememberReads } from "@goldenpath/registry-client/remember";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
+import { platformOf } from "../base/identify.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { collectEvidence } from "../signing/collect.ts";
 import { listNamed } from "../signing/gather-signed.ts";
@@ -116,9 +117,12 @@ export function describeGate(
 ): GateFacts {
   const { digest, registry, name } = reference;
   const layers = new Map(children.map((child) => [child.digest, child.config.rootfs.diff_ids]));
-  // A single image is its own child, and its platform says nothing that its digest does not.
+  // A single image is its own child, and its platform says nothing that its digest does not. Of the images in an index
+  // it is by their own configs: the same image may be in another index, as of another platform.
   const platforms = new Map(
-    children.filter((child) => child.digest !== digest).map((child) => [child.digest, formatPlatform(child.platform)]),
+    children
+      .filter((child) => child.digest !== digest)
+      .map((child) => [child.digest, formatPlatform(platformOf(child))]),
   );
   return {
     ...asked,

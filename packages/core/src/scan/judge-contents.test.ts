@@ -28,10 +28,12 @@ function ask(
   expression: string,
   { sbom = { components }, exceptions = [] as Exception[], findings = [finding] as Finding[] } = {},
 ): string[] {
-  const child = { digest: digestOf("child"), platform: { os: "linux", architecture: "amd64" } };
+  // An index may say something else of its platform than its own config does.
+  const config = { os: "linux", architecture: "amd64" };
+  const child = { digest: digestOf("child"), platform: { os: "linux", architecture: "arm64" }, config };
   const violations = judgeContents({
     // What is looked at of them.
-    examined: { child: { ...child, config: {} }, findings, sbom } as unknown as ExaminedChild,
+    examined: { child, findings, sbom } as unknown as ExaminedChild,
     policy: { scan: {}, rules: [rule(expression)], exceptions, enforceFrom: {} } as unknown as Policy,
     ...{ repository: { registry: "r.test", name: "quarantine/shop" }, now, platform: "linux/amd64" },
   });
@@ -57,6 +59,7 @@ describe("a rule of the scan refuses, and lets its twin through", () => {
     ["a component within another", 'components.all(c, c.name != "within")', 'components.all(c, c.name != "other")'],
     ["a licence", 'components.all(c, !("MIT" in c.licenses))', 'components.all(c, "MIT" in c.licenses)'],
     ["files, which are no packages", "components.size() == 3", "components.size() == 2"],
+    ["its platform, by its own config", 'image.platform != "linux/amd64"', 'image.platform != "linux/arm64"'],
     ["what nobody expects to be exploited", "findings.all(f, f.epss > 0.0)", "findings.all(f, f.epss == 0.0)"],
   ])("%s", (_name, refuses, passes) => {
     expect(ask(refuses)).toEqual(wrong);

@@ -1,5 +1,6 @@
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import { platformOf } from "../base/identify.ts";
 import { judgeRules } from "../policy/custom-rules/judge-rules.ts";
 import type { Policy } from "../policy/schema.ts";
 import type { Violation } from "../result.ts";
@@ -23,7 +24,8 @@ export function judgeContents({ examined, policy, repository, now, ...place }: C
   const image = `${formatRepository(repository)}@${child.digest}`;
   const named = { repository: formatRepository(repository), digest: child.digest };
   const facts = listScanFacts({
-    image: { ...named, platform: formatPlatform(child.platform) },
+    // By its own config: what the index says of it would be another in another index, and the image's verdict the same.
+    image: { ...named, platform: formatPlatform(platformOf(child)) },
     ...{ findings, sbom, now },
   });
   return [

@@ -18,7 +18,7 @@ export const factTypes: Readonly<Record<string, Readonly<Record<string, Fact>>>>
   Image: {
     repository: text("where it is: `HOST/NAME`"),
     digest: text("of this platform's image: `sha256:…`"),
-    platform: text("`linux/amd64`, `linux/arm/v7`"),
+    platform: text("`linux/amd64`, `linux/arm/v7`: as its own config says"),
   },
   Config: {
     user: text("the user it starts as; empty: none is named, which is root"),

@@ -57,6 +57,7 @@ export const base: Room = {
     `${core}/rebase/plan-index.ts`,
     `${core}/rebase/plan.ts`,
     `${core}/rebuilt.ts`,
+    `${core}/release.ts`,
     `${core}/score/demands.ts`,
     `${core}/score/score.ts`,
     `${core}/standing.ts`,
@@ -65,7 +66,8 @@ export const base: Room = {
   tests: [
     `${core}/approval/{choose-newest,choose,judge,predicate}.test.ts`,
     `${core}/{context,habits}/judge.test.ts`,
-    `${core}/{added-lines,decide,decide-overlay,decide-passes,identify,label,loader-cache,rebuilt,standing,versions}.test.ts`,
+    `${core}/{added-lines,decide,decide-overlay,decide-passes,identify,label,loader-cache}.test.ts`,
+    `${core}/{rebuilt,release,standing,versions}.test.ts`,
     `${core}/rebase/{buildpacks,choose,compare,judge,plan,plan-index}.test.ts`,
     `${core}/score/{demands,score}.test.ts`,
   ],

@@ -160,11 +160,19 @@ describe("a file of a package of the base", () => {
   test("is compiled by its whole name, in its own folder", () => {
     const compiled = (path: string) => entry(path, "own");
     const change = (path: string) =>
-      judge([newer("ssl"), compiled(path)], [], [...base, listOf("ssl", "/usr/lib/python3/json.py"), entry(path, "x")]);
+      judge(
+        [newer("ssl"), compiled(path)],
+        [],
+        [
+          ...base,
+          listOf("ssl", ...["json.py", "json.pyx"].map((name) => `/usr/lib/python3/${name}`)),
+          entry(path, "x"),
+        ],
+      );
     const path = "usr/lib/python3/__pycache__/json.cpython-312.pyc";
     expect(change(path)).toEqual([]);
     // A line's end in a folder's name makes no other folder of what follows.
-    for (const other of [`srv\n${path}`, `srv/${path}`]) expect(change(other)).toEqual([`${other}: `]);
+    for (const other of [`srv\n${path}`, `srv/${path}`, `${path}x`]) expect(change(other)).toEqual([`${other}: `]);
   });
 
   test("may not put something else in a folder's place, but for documentation that moved", () => {
@@ -265,6 +273,13 @@ describe("links of what is installed", () => {
     for (const target of ["/bin/busybox2", "/sbin/busybox", "/bin/other"])
       expect(judge(own(), [], lower(target))).toEqual(["bin/less: "]);
     expect(judge(own("other"), [], lower("/bin/busybox", "other"))).toEqual(["bin/less: "]);
+    // Wherever they lie.
+    const pager = "etc/alternatives/pager";
+    const named = entry("lib/apk/db/installed", `P:busybox\nV:1-r0\n\nP:less\nV:1-r0\nF:etc/alternatives\nR:pager\n`);
+    expect(judge([named, entry(pager, "less")], [], [apk("busybox"), link(pager, "/bin/busybox")])).toEqual([]);
+    expect(judge([named, entry(pager, "less")], [], [apk("busybox"), link(pager, "/bin/other")])).toEqual([
+      `${pager}: `,
+    ]);
     expect(judge([apk("busybox", "curl"), entry("bin/less", "less")], [], lower("/bin/busybox"))).toEqual([
       "bin/less: ",
     ]);

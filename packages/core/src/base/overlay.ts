@@ -230,7 +230,7 @@ function isPackageWork({ path, before, after }: BaseChange, scope: Scope): boole
  * installed. Of any other path the path itself.
  */
 function sourceOf(path: string): string {
-  return path.replace(/^(.*\/)__pycache__\/([^/]+?)\.cpython-\d+(?:\.opt-[12])?\.pyc$/, "$1$2.py");
+  return path.replace(/\/__pycache__\/([^/]+?)\.cpython-\d+(?:\.opt-[12])?\.pyc$/, "/$1.py");
 }
 
 /** Of a package's key. */

@@ -211,6 +211,29 @@ describe("a file", () => {
     },
   );
 
+  describe("is looked at in pieces of 1 MB, of which the next begins with the end of the one before it, and", () => {
+    const piece = 1024 * 1024;
+    const long = `glpat-${word(40)}`;
+    const hashes = (...pieces: string[]) => look(...pieces).map(({ hash }) => hash);
+    const whole = hashes(`${long}\n`);
+
+    test.each([1, 7, 13, 20, 26, 45])("one whose last %i characters are in the next is told whole", (missing) => {
+      const text = `${"x".repeat(piece - 1 - long.length + missing)}\n${long}\n`;
+      expect(hashes(text.slice(0, piece), text.slice(piece))).toEqual(whole);
+    });
+
+    // In the text of another program, where the next piece begins between the sign and its letter, or near it.
+    test.each([1, 2, 3])(
+      "one behind an escaped line's end, of which the next misses %i characters, is told",
+      (missing) => {
+        const before = "x".repeat(piece - 16 * 1024 - missing);
+        const escaped = `\\n${long}`;
+        const rest = "\n".repeat(piece - before.length - escaped.length);
+        expect(hashes(before + escaped + rest, "y".repeat(2_000_000))).toEqual(whole);
+      },
+    );
+  });
+
   test("that has thousands of them tells a hundred", () => {
     const many = Array.from({ length: 500 }, () => `glpat-${randomBytes(12).toString("hex")}`).join("\n");
     expect(look(many)).toHaveLength(100);

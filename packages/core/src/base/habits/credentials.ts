@@ -174,10 +174,11 @@ export function watchForCredentials(): ContentWatch {
         tried += 1;
         // One is enough to refuse the file, and an exception is for all that it has.
         if (notes.size >= maxNotes || (notes.size > 0 && tried > maxTried)) return;
-        // What begins there may go on in the next piece, which begins with it.
-        if (!isEnd && index >= text.length - overlap) continue;
-        if (isReal?.(found) === false || isFilling(found)) continue;
+        // What ends with the piece may go on in the next one, which begins with it. The others are told here: in the next
+        // one what stands before them may be missing, by which they begin a word.
         const end = index + found.length;
+        if (!isEnd && end + follows >= text.length && index >= text.length - overlap) continue;
+        if (isReal?.(found) === false || isFilling(found)) continue;
         const rest = text.slice(end, end + follows).replace(/-----END.*/s, "");
         const hash = createHash("sha256").update(`${found}${rest}`, "latin1").digest("hex").slice(0, 8);
         // From the one before it on: a line may have thousands.

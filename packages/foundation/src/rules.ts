@@ -77,7 +77,7 @@ export const rules = {
   "gate.origin":
     "an image outside of the repositories that the environment takes images `from` or, at the destination, puts them `to`",
   "gate.withdrawn":
-    "an image that the platform's signer has withdrawn (`goldenpath withdraw`), or one that stands on a withdrawn base",
+    "an image that the platform's signer has withdrawn (`goldenpath withdraw`), or one that stands on a withdrawn base, or, by what its base stage has signed, on one by the approval of nobody whose word still counts",
   "gate.missing":
     "an image for which a required stage has said nothing that counts, and an index without an image that runs",
   "gate.signer":

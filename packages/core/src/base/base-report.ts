@@ -44,8 +44,10 @@ function describeBase(base: ApprovedBase): Record<string, unknown> {
 }
 
 /** By whose word the base counts: another policy can ask the same of it. */
-function describeApproval({ approvedAt, endOfLife, role, signers, bundle }: Approval): Record<string, unknown> {
-  return { approvedAt: approvedAt.toISOString(), endOfLife, role, signers, bundle };
+function describeApproval(approval: Approval): Record<string, unknown> {
+  const { approvedAt, signedAt, endOfLife, role, signers, bundle } = approval;
+  const dated = signedAt === undefined ? {} : { signedAt: signedAt.toISOString() };
+  return { approvedAt: approvedAt.toISOString(), ...dated, endOfLife, role, signers, bundle };
 }
 
 /** A package of the base, by the image's own word. */

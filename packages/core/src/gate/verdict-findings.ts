@@ -5,6 +5,7 @@ import type { VerificationSummary } from "../signing/verification-summary.ts";
 import { stageEvidence, stageLevel } from "../stages.ts";
 import type { StageDecision, StageScope } from "./facts.ts";
 import { judgeSignedAntipatterns } from "./judge-antipatterns.ts";
+import { judgeSignedApprovals } from "./judge-approvals.ts";
 import { judgeSignedFindings } from "./judge-findings.ts";
 import { judgeFindingLayers } from "./layers.ts";
 import { explainAbsence, isByAllowedSigner, wayToRunAgain } from "./problems.ts";
@@ -49,7 +50,8 @@ export function collectFindings(scope: StageScope, { summary }: JudgedVerdict): 
     const named = allowed.filter(isInput);
     decision.accepted.push(...named);
     if (type === layersIn) decision.problems.push(...named.flatMap((signed) => judgeFindingLayers(scope, signed)));
-    if (type === predicateTypes.base) decision.problems.push(...judgeSignedAntipatterns(scope, named));
+    if (type === predicateTypes.base)
+      decision.problems.push(...judgeSignedAntipatterns(scope, named), ...judgeSignedApprovals(scope, named));
     if (type === predicateTypes.vulnerabilities) decision.problems.push(...judgeSignedFindings(scope, named));
     if (named.length > 0) continue;
     if (allowed.length > 0) {

@@ -9,6 +9,8 @@ import { type BaseRole, type Decision, type ProvenScore, readDecision, readProve
 export interface Approval {
   /** By a log or a timestamp authority where the signature has that, else by the approver's own word. */
   approvedAt: Date;
+  /** The same, where it is by a log or an authority. */
+  signedAt?: Date;
   /** The last day (UTC). */
   endOfLife: string;
   role: BaseRole;
@@ -72,6 +74,7 @@ export function chooseApproval(facts: VersionFacts): FoundApproval {
     kind: "approved",
     approval: {
       ...{ approvedAt: at, endOfLife, role, signers: signed.signers, bundle: signed.bundle.digest },
+      ...(signed.time === undefined ? {} : { signedAt: signed.time }),
       proven: readProven(decision.examined),
       ...(notes === undefined ? {} : { notes }),
     },

@@ -67,7 +67,7 @@ function tellConfig({ habits, labels }: RuleSubject): Record<string, unknown> {
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
 }
 
-const isNothing = (value: unknown): boolean => value === undefined || value === null;
+const isNothing = (value: unknown): value is null | undefined => value === undefined || value === null;
 
 function textOf(value: unknown): string | undefined {
   return isNothing(value) ? "" : typeof value === "string" ? value : undefined;
@@ -93,15 +93,16 @@ function readVariables(value: unknown): Map<string, string> | undefined {
 /** The image specification keeps sets as maps with nothing behind the names. */
 function namesOf(value: unknown): string[] | undefined {
   if (isNothing(value)) return [];
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? Object.keys(value) : undefined;
+  return typeof value === "object" && !Array.isArray(value) ? Object.keys(value) : undefined;
 }
 
 function tellBase({ name, image, digest, until, approval }: ToldBase): Record<string, unknown> {
   const signed = approval?.found.kind === "approved" ? approval.found.approval : undefined;
-  const ends = [until, signed?.endOfLife].filter((day) => day !== undefined).toSorted();
+  // What is no day is sorted to the end.
+  const [end] = [until, signed?.endOfLife].toSorted();
   return {
     ...{ name, image, digest },
     ...(signed === undefined ? {} : { approvedAt: signed.approvedAt }),
-    ...(ends[0] === undefined ? {} : { until: ends[0] }),
+    ...(end === undefined ? {} : { until: end }),
   };
 }

@@ -1,4 +1,4 @@
-import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, parseReference } from "@goldenpath/registry-client/oci/reference";
 import type { Policy, PolicyBuilder } from "../../policy/schema.ts";
 import type { ContextRules } from "./judge.ts";
@@ -8,14 +8,29 @@ export function rulesOfPolicy({ bases, build }: Pick<Policy, "bases" | "build">,
   return { bases, buildImages: build.builders.flatMap(imagesOf), now };
 }
 
+/** The fields of builders that name images, whichever of them a kind has. */
+interface NamedImages {
+  image?: string;
+  digests?: Digest[];
+  lifecycleImage?: string;
+  images?: string[];
+  buildpacks?: string[];
+  allowBuildpacks?: string[];
+}
+
 function imagesOf(builder: PolicyBuilder): ContextRules["buildImages"][number][] {
-  const { image, digests, lifecycleImage, images, buildpacks, allowBuildpacks } = builder as Partial<
-    Record<string, unknown>
-  >;
-  const lists = [lifecycleImage, images, buildpacks, allowBuildpacks].flat();
-  const named = lists.filter((each): each is string => typeof each === "string").map(readImage);
-  if (typeof image !== "string") return named;
-  return [{ image, digests: Array.isArray(digests) ? digests.filter(isDigest) : [] }, ...named];
+  const {
+    image,
+    digests,
+    lifecycleImage = [],
+    images = [],
+    buildpacks = [],
+    allowBuildpacks = [],
+  } = builder as NamedImages;
+  const named = [lifecycleImage, images, buildpacks, allowBuildpacks].flat().map(readImage);
+  // Without versions it would be one of which any may be named.
+  if (image === undefined || digests === undefined) return named;
+  return [{ image, digests }, ...named];
 }
 
 function readImage(text: string): { image: string; digests: Digest[] } {

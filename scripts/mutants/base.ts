@@ -44,6 +44,7 @@ export const base: Room = {
     `${core}/approval/choose.ts`,
     `${core}/approval/judge.ts`,
     `${core}/approval/predicate.ts`,
+    `${core}/changes-text.ts`,
     `${core}/context/judge.ts`,
     `${core}/context/rules.ts`,
     `${core}/decide.ts`,
@@ -68,7 +69,7 @@ export const base: Room = {
   ],
   tests: [
     `${core}/approval/{choose-newest,choose,judge,predicate}.test.ts`,
-    `${core}/{context/rules,kept-tag,rule-facts}.test.ts`,
+    `${core}/{changes-text,context/rules,kept-tag,rule-facts}.test.ts`,
     `${core}/{context,habits}/judge.test.ts`,
     `${core}/{added-lines,decide,decide-overlay,decide-passes,identify,label,loader-cache}.test.ts`,
     `${core}/{rebuilt,release,standing,versions}.test.ts`,

@@ -1,3 +1,4 @@
+import type { BaseChange } from "../layers/changes.ts";
 import { formatName, formatPath } from "../layers/tar.ts";
 import type { TreeFile } from "../layers/tree.ts";
 import type { RefusedChange } from "./overlay.ts";
@@ -12,51 +13,32 @@ export interface DescribedChange {
   why: string;
 }
 
-/** What was removed with its folder is told as the folder, once. */
+/** Every change; what was removed with its folder is told as the folder, once. */
 export function describeChanges(refused: readonly RefusedChange[]): DescribedChange[] {
-  const removed = new Map<string, { layer: number; paths: string[]; why: string }>();
-  const described: DescribedChange[] = [];
-  for (const { change, why } of refused) {
-    if (change.how !== "removed") {
-      described.push({
-        layer: change.layer,
-        what: describeChange(change.how, change.path, change.before, change.after),
-        why,
-      });
-      continue;
-    }
-    const key = `${change.layer} ${change.removedAt}`;
-    const known = removed.get(key) ?? { layer: change.layer, paths: [], why };
-    removed.set(key, known);
-    known.paths.push(change.path);
-    if (known.paths.length === 1) described.push({ layer: change.layer, what: key, why });
-  }
-  return described.map((each) => {
-    const group = removed.get(each.what);
-    return group === undefined
-      ? each
-      : { ...each, what: describeRemoval(each.what.slice(each.what.indexOf(" ") + 1), group.paths) };
-  });
+  const together = Map.groupBy(refused, ({ change: { how, layer, removedAt } }, index) =>
+    how === "removed" ? `${layer} ${removedAt}` : index,
+  );
+  return [...together.values()].flatMap((group) =>
+    group.slice(0, 1).map(({ change, why }) => ({
+      layer: change.layer,
+      what: change.how === "removed" ? describeRemoval(change, group.length) : describeChange(change),
+      why,
+    })),
+  );
 }
 
-function describeRemoval(at: string, paths: readonly string[]): string {
-  const [first = at] = paths;
-  if (paths.length === 1) return `removes ${formatPath(first)}`;
-  return `removes ${formatPath(at)} with ${paths.length} files and folders, ${formatPath(first)} among them,`;
+function describeRemoval({ path, removedAt = path }: BaseChange, count: number): string {
+  if (count === 1) return `removes ${formatPath(path)}`;
+  return `removes ${formatPath(removedAt)} with ${count} files and folders, ${formatPath(path)} among them,`;
 }
 
-function describeChange(
-  how: "replaced" | "content" | "rights" | "removed",
-  path: string,
-  before: TreeFile,
-  after: TreeFile | undefined,
-): string {
+function describeChange({ how, path, before, after = before }: BaseChange): string {
   const shown = formatPath(path);
-  if (how === "replaced") return `puts a ${after?.kind} in the place of the ${before.kind} ${shown}`;
+  if (how === "replaced") return `puts a ${after.kind} in the place of the ${before.kind} ${shown}`;
   if (how === "content")
     return before.kind === "symlink"
-      ? `leads the link ${shown} elsewhere (${formatName(after?.target ?? "")})`
+      ? `leads the link ${shown} elsewhere (${formatName(after.target)})`
       : `overwrites ${shown}`;
-  const mode = (file: TreeFile | undefined): string => `${(file?.mode ?? 0).toString(8)} of ${file?.uid}:${file?.gid}`;
+  const mode = ({ mode, uid, gid }: TreeFile): string => `${mode.toString(8)} of ${uid}:${gid}`;
   return `gives rights to ${shown} (mode ${mode(after)}, in the base ${mode(before)})`;
 }

@@ -230,6 +230,29 @@ const basesAgain = [
     reason: "it is the same: a function without an answer answers undefined",
   },
 ].map((each) => ({ file: again("base"), ...each }));
+const layers = "packages/core/src/policy/layers.ts";
+const ofLayers = [
+  {
+    line: "const changes = shaped.success ? diffLayers({ policy: own, digest }, effective, shaped.data) : [];",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: a text has no direction",
+  },
+  {
+    line: "for (let length = path.length; length > 0; length--) {",
+    ...{ mutator: "EqualityOperator", original: "length > 0", replacement: "length >= 0" },
+    reason: "it is the same: no entry of a list stands at no path",
+  },
+  {
+    line: "? this.fields(older === undefined ? {} : named(older), entry, at)",
+    ...{ mutator: "ConditionalExpression", original: "older === undefined", replacement: "false" },
+    reason: "it is the same: a key that is there and undefined is written nowhere",
+  },
+  {
+    line: 'typeof value === "object" && value !== null && Object.hasOwn(value, part)',
+    ...{ mutator: "ConditionalExpression", original: "value !== null", replacement: "true" },
+    reason: "it is the same: a policy that was read has no null",
+  },
+].map((each) => ({ file: layers, ...each }));
 const judgedAgain = [
   ...basesAgain,
   {
@@ -287,7 +310,8 @@ const judgedAgain = [
 
 /**
  * What was withdrawn, and that nobody who was counts again by another name; what waits for a day, until when exceptions
- * hold, whose a stage's signature is, and what a changed policy asks that nothing signed tells.
+ * hold, whose a stage's signature is, what a team's policy may say, and what a changed policy asks that nothing signed
+ * tells.
  */
 export const policy: Room = {
   mutated: [
@@ -295,6 +319,7 @@ export const policy: Room = {
     ...["base", "facts", "habits", "judge", "rules", "scan"].map(again),
     enforcement,
     exceptionLife,
+    layers,
     untold,
     renamed,
     choose,
@@ -302,7 +327,7 @@ export const policy: Room = {
     withdrawals,
   ],
   tests: [
-    "packages/core/src/policy/{enforcement,exception-life,renamed,stage-signers,withdrawals}.test.ts",
+    "packages/core/src/policy/{enforcement,exception-life,layers,layers-told,renamed,stage-signers,withdrawals}.test.ts",
     "packages/core/src/policy/{custom-rules/judge-rules,judge-again/*,judge-impact,signed-exceptions/choose}.test.ts",
   ],
   accepted: [
@@ -312,6 +337,7 @@ export const policy: Room = {
     ...ofRenamed,
     ...enforced,
     ...lives,
+    ...ofLayers,
     ...ofStageSigners,
     ...ofWithdrawn,
   ],

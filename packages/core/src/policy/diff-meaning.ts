@@ -27,7 +27,7 @@ export type Meaning =
   /** Maps by name. `isOpen`: one that is missing is one without anything in it. */
   | { as: "names"; says: string; more: Direction; isOpen?: boolean }
   /** Maps in a list, told apart by some of their keys. */
-  | { as: "list"; says: string; more: Direction; by: readonly string[] };
+  | { as: "list"; says: string; more: Direction; by: readonly [string, ...string[]] };
 
 export type Meanings = Readonly<Record<string, Meaning>>;
 

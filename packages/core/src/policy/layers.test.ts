@@ -288,6 +288,7 @@ test.each([
   ["activators", { activators: ["promote"] }],
   ["layers", { layers: [] }],
   ["sigstore", { sigstore: {} }],
+  ["trustStores", { trustStores: {} }],
 ])("`%s` is the organisation's alone", (name, said) => {
   expect(() => compose(said)).toThrow(new RegExp(`team\\.yaml:\\d+:\\d+: ${name}: is the organisation's alone`));
 });

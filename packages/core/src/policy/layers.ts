@@ -99,13 +99,12 @@ export function composeLayers(organisation: LayerFile, team: LayerFile): Compose
   if (version !== 1) tell(["version"], "expected 1");
   if (typeof name !== "string") tell(["name"], "is missing, or no text");
   else if (name === own.name) tell(["name"], `is the organisation's own ('${own.name}'): a team's policy has another`);
-  if (typeof serial !== "number" || !Number.isSafeInteger(serial) || serial < 1) tell(["serial"], "expected 1 or more");
+  if (!Number.isSafeInteger(serial) || Number(serial) < 1) tell(["serial"], "expected 1 or more");
   for (const key of Object.keys(narrowing))
     if (reserved.includes(key)) tell([key], "is the organisation's alone: a team's policy does not say it");
   if (problems.length > 0) throw refuse(...problems);
   const merge = new Merge(tell);
   const merged = merge.fields(base, narrowing, { pattern: "", path: [], from: [] });
-  if (problems.length > 0) throw refuse(...problems);
   const layers = [
     { name: own.name, serial: own.serial, digest },
     { name, serial, digest: digestOf(team.bytes) },
@@ -117,7 +116,7 @@ export function composeLayers(organisation: LayerFile, team: LayerFile): Compose
     // Those that the organisation lists are versions of its own policy.
     ...(typeof accepts === "string" ? { accepts } : {}),
   };
-  const text = stringify(effective, { aliasDuplicateObjects: false, lineWidth: 0 });
+  const text = stringify(effective, { lineWidth: 0 });
   const bytes = new TextEncoder().encode(text);
   // What widens is told as that, before what else is wrong with it by then.
   const shaped = policyShape.safeParse(effective, chooseWalk(bytes.byteLength));
@@ -137,12 +136,10 @@ export function composeLayers(organisation: LayerFile, team: LayerFile): Compose
   return { policy, text, digest: digestOf(bytes) };
 }
 
-/** What the layers change of the organisation's policy, but for what makes it another one. */
-function diffLayers(own: DiffedPolicy, effective: Values, { layers: _layers, ...shaped }: Policy): PolicyChange[] {
+/** What the layers change of the organisation's policy. */
+function diffLayers(own: DiffedPolicy, effective: Values, shaped: Policy): PolicyChange[] {
   const absent = policySections.filter((section) => !Object.hasOwn(effective, section));
-  const { name, serial, accepts } = own.policy;
-  const narrowed: Policy = { ...shaped, ...{ name, serial, accepts }, ...(absent.length === 0 ? {} : { absent }) };
-  return diffPolicies(own, { policy: narrowed, digest: own.digest });
+  return diffPolicies(own, { policy: { ...shaped, absent }, digest: own.digest });
 }
 
 interface Place {
@@ -153,7 +150,7 @@ interface Place {
   from: Path;
 }
 
-/** Puts two policies' data together, and remembers where in the team's file each part stands. */
+/** Puts two policies' data together, and remembers where in the team's file each entry of a list stands. */
 class Merge {
   private readonly origins = new Map<string, Path>();
   private readonly tell: (path: Path, problem: string) => void;
@@ -162,7 +159,7 @@ class Merge {
     this.tell = tell;
   }
 
-  /** Of a path in the effective policy, where the team's file says it: the nearest that it has. */
+  /** Of a path in the effective policy, where the team's file says it: the entries of lists alone stand elsewhere. */
   originOf(path: Path): Path {
     for (let length = path.length; length > 0; length--) {
       const origin = this.origins.get(keyOf(path.slice(0, length)));
@@ -179,7 +176,6 @@ class Merge {
         path: [...path, name],
         from: [...from, name],
       };
-      this.origins.set(keyOf(at.path), at.from);
       merged.set(name, this.value(merged.get(name), value, at));
     }
     return Object.fromEntries(merged);
@@ -191,7 +187,6 @@ class Merge {
       case "section":
         return isMap(over) ? this.fields(asMap(base), over, at) : over;
       case "days":
-        return isMap(over) ? { ...asMap(base), ...over } : over;
       case "names":
         return isMap(over) ? this.names(asMap(base), over, at) : over;
       case "list":
@@ -217,7 +212,6 @@ class Merge {
     const merged = new Map(Object.entries(base));
     for (const [name, value] of Object.entries(over)) {
       const at = { pattern: `${pattern}.*`, path: [...path, name], from: [...from, name] };
-      this.origins.set(keyOf(at.path), at.from);
       merged.set(name, isMap(value) ? this.fields(asMap(merged.get(name)), value, at) : value);
     }
     return Object.fromEntries(merged);
@@ -229,7 +223,7 @@ class Merge {
     { pattern, path, from }: Place,
     { by, more }: Extract<Meaning, { as: "list" }>,
   ): unknown[] {
-    const [main = ""] = by;
+    const [main] = by;
     const named = (entry: unknown): Values => (isMap(entry) ? entry : { [main]: entry });
     const nameOf = (entry: unknown): unknown[] => by.map((key) => named(entry)[key]);
     const kept: unknown[] = more === "narrowing" ? [...base] : [];
@@ -250,7 +244,7 @@ class Merge {
 
 function readLayer(bytes: Uint8Array, where: string): { value: Values; yaml: YamlText } {
   if (bytes.byteLength > maxPolicyBytes) throw invalid(where, [`${where}: is larger than ${maxPolicyBytes} bytes`]);
-  const read = readStrictYaml(new TextDecoder("utf-8", { fatal: false }).decode(bytes));
+  const read = readStrictYaml(new TextDecoder().decode(bytes));
   if ("problems" in read)
     throw invalid(
       where,

@@ -26,6 +26,41 @@ const ofHabits = [
   },
 ].map((each) => ({ file: `${core}/habits/judge.ts`, ...each }));
 
+const full = '["Stryker was here"]';
+const ofConfig = [
+  {
+    line: '.filter(([each]) => each === Buffer.from(name, "utf8").toString("latin1"))',
+    ...{ mutator: "StringLiteral", original: '"utf8"', replacement: '""' },
+    reason: "it is the same: by no encoding a text's bytes are those of UTF-8",
+  },
+  { ...text, line: '.map(([, , id = ""]) => id);', reason: "it is the same: neither is a number" },
+  {
+    ...text,
+    line: 'const commands = own?.flatMap(({ created_by: by = "", comment = "" }) => {',
+    reason: "it is the same of a comment: neither is a builder's",
+  },
+  {
+    line: 'for (const each of config?.Env ?? []) look(each, "environment variable");',
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: what has no name is no variable",
+  },
+  {
+    ...text,
+    line: 'for (const { created_by: by = "" } of history ?? []) {',
+    reason: "it is the same: neither has an argument",
+  },
+  {
+    line: 'for (const { created_by: by = "" } of history ?? []) {',
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: a text has nothing by which it was made",
+  },
+  {
+    ...text,
+    line: 'const values = /^\\|\\d+ (.*?)(?= \\/bin\\/| cmd |$)/s.exec(by)?.[1] ?? /^(?:ENV|ARG) (.*)/s.exec(by)?.[1] ?? "";',
+    reason: "it is the same: neither has a variable",
+  },
+].map((each) => ({ file: `${core}/habits/config.ts`, ...each }));
+
 const ofContext = [
   {
     line: "return [...unresolved, ...found].toSorted((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));",
@@ -82,6 +117,7 @@ const ofVersions = [
 /** Of the base stage, what an image is looked at for, what files name before a build, and what a score has to prove. */
 export const baseAccepted: readonly Accepted[] = [
   ...ofHabits,
+  ...ofConfig,
   ...ofContext,
   ...ofVersions,
   ...ofBuildpacks,

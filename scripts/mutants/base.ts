@@ -34,8 +34,8 @@ const neverBehind = [
 
 /**
  * On which base an image stands, whether that is the newest and still approved, which users and libraries may be added
- * to it, how the image looks,
- * what files name before a build, and whether and on which base a rebase may put it.
+ * to it, how the image looks and was made, what files name before a build, how versions and releases stand to each
+ * other, and whether and on which base a rebase may put it.
  */
 export const base: Room = {
   mutated: [
@@ -48,6 +48,7 @@ export const base: Room = {
     `${core}/context/judge.ts`,
     `${core}/context/rules.ts`,
     `${core}/decide.ts`,
+    `${core}/habits/config.ts`,
     `${core}/habits/judge.ts`,
     `${core}/identify.ts`,
     `${core}/kept-tag.ts`,
@@ -71,6 +72,7 @@ export const base: Room = {
     `${core}/approval/{choose-newest,choose,judge,predicate}.test.ts`,
     `${core}/{changes-text,context/rules,kept-tag,rule-facts}.test.ts`,
     `${core}/{context,habits}/judge.test.ts`,
+    `${core}/habits/config.test.ts`,
     `${core}/{added-lines,decide,decide-overlay,decide-passes,identify,label,loader-cache}.test.ts`,
     `${core}/{rebuilt,release,standing,versions}.test.ts`,
     `${core}/rebase/{buildpacks,choose,compare,judge,plan,plan-index}.test.ts`,

@@ -31,7 +31,8 @@ export function findStartUser(user: string | undefined, passwd: Uint8Array | und
 const largestUser = 2 ** 31 - 1;
 
 function userOf(id: number): StartUser {
-  if (id < 0 || id > largestUser) return "unknown";
+  const isKnown = id >= 0 && id <= largestUser;
+  if (!isKnown) return "unknown";
   return id === 0 ? "root" : "other";
 }
 

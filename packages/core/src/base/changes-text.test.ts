@@ -28,9 +28,12 @@ test.each<[what: string, own: ReturnType<typeof entry>, says: string]>([
 });
 
 test("of several each is told, and once what went with one folder", () => {
-  expect(told(entry("etc/motd", "own"), gone("opt/a"), gone("opt/b"), gone("etc/shadow"))).toEqual([
+  expect(
+    told(entry("etc/motd", "own"), link("lib", "/tmp/lib"), gone("opt/a"), gone("opt/b"), gone("etc/shadow")),
+  ).toEqual([
     "overwrites /etc/motd",
     "removes /etc/shadow",
+    "leads the link /lib elsewhere (/tmp/lib)",
     "removes /opt/a with 2 files and folders, /opt/a/x among them,",
     "removes /opt/b",
   ]);

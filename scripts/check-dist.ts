@@ -26,10 +26,10 @@ try {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     cpSync(join(root, file), join(copy, file), asItIs);
   }
-  // What starts with `.cache` comes and goes with tests that run beside this.
+  // What these names begin is written and removed by tests that run beside this.
   cpSync(join(root, "node_modules"), join(copy, "node_modules"), {
     ...asItIs,
-    filter: (path) => !basename(path).startsWith(".cache"),
+    filter: (path) => !/^\.(?:cache|vite)/.test(basename(path)),
   });
   execFileSync(process.execPath, [join(copy, "scripts/build.ts")], {
     cwd: copy,

@@ -252,8 +252,18 @@ describe("a secret in variables and arguments", () => {
       expect([by, inHistory(by)]).toEqual([by, ["SSH_PRIVATE_KEY"]]);
     expect(inHistory("ARG A=a\nTOKEN=abc")).toEqual(["TOKEN"]);
     // What a shell sets for itself is no argument.
-    expect(inHistory("|1 A=a\nb /bin/sh -c TOKEN=$(cat x) make")).toEqual([]);
+    for (const shell of ["/bin/sh -c", "/usr/bin/bash -c", "/busybox/sh -c", "/usr/bin/env bash -c", "pwsh -Command"]) {
+      expect([shell, inHistory(`|1 A=a\nb ${shell} TOKEN="$(cat x)" make`)]).toEqual([shell, []]);
+      expect([shell, inHistory(`|1 TOKEN=a\nb ${shell} make`)]).toEqual([shell, ["TOKEN"]]);
+    }
     expect(inHistory("RUN make\nARG TOKEN=abc")).toEqual([]);
+  });
+
+  // Whoever began a name anew at each letter would take an hour, and the test its time limit.
+  test("is looked for in a history of megabytes", () => {
+    const long = "a".repeat(2_000_000);
+    for (const by of [`|1 ${long}`, `|1 ${" /".repeat(1_000_000)}`, `ENV A\n${long}`, `ENV ${long}=b TOKEN=abc`])
+      expect(inHistory(by)).toEqual(by.endsWith("TOKEN=abc") ? ["TOKEN"] : []);
   });
 
   test("is none in the quotes of another's value", () => {

@@ -1,6 +1,18 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { decideGate } from "@goldenpath/testing/decide-gate";
-import { ago, edited, factsOf, minute, now, policy, whole, without } from "@goldenpath/testing/gate-evidence";
+import {
+  ago,
+  edited,
+  factsOf,
+  image,
+  imageLayers,
+  minute,
+  now,
+  other,
+  policy,
+  whole,
+  without,
+} from "@goldenpath/testing/gate-evidence";
 import { expect, test } from "vitest";
 import type { PolicyPointer } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
@@ -8,7 +20,7 @@ import { putInForce } from "../policy/withdrawals.ts";
 import type { SignerTimes } from "../signing/signer-times.ts";
 
 const hour = 60 * minute;
-const digest = digestOf("base");
+const digest = digestOf("an approved base");
 const approvers = (times: Record<string, SignerTimes>): LoadedPolicy => ({
   ...policy,
   policy: {
@@ -24,21 +36,27 @@ const withdrawn = (loaded: LoadedPolicy, name: string, from: Date): LoadedPolicy
     withdrawals: [{ thing: { kind: "signer", name, from }, reason: "r", owner: "o", at: ago(minute) }],
   } as unknown as PolicyPointer);
 
-/** What the gate says of an image on a base that these have approved. */
-function ask(loaded: LoadedPolicy, signers: string[], signedAt?: Date): string[] {
+/** A base that these have approved. */
+const approvedBy = (signers: string[], signedAt?: Date) => ({
+  ...{ name: "golden", digest },
+  approval: {
+    ...{ approvedAt: ago(2 * hour).toISOString(), endOfLife: "2026-12-31", role: "both", signers },
+    ...(signedAt === undefined ? {} : { signedAt: signedAt.toISOString() }),
+  },
+});
+/** One that the policy lists. */
+const listed = { name: "golden", digest: digestOf("base") };
+
+/** What the gate says of the image by the children that the base stage has found. */
+function askOf(loaded: LoadedPolicy, children: object[], more: Parameters<typeof factsOf>[1] = {}): string[] {
   const all = whole();
-  const dated = signedAt === undefined ? {} : { signedAt: signedAt.toISOString() };
-  const approval = {
-    approvedAt: ago(2 * hour).toISOString(),
-    endOfLife: "2026-12-31",
-    role: "both",
-    signers,
-    ...dated,
-  };
-  const base = edited(all.base, ["children", 0, "base"], { name: "golden", digest, approval });
-  const { violations } = decideGate(factsOf([...without(all, "base"), base], { policy: loaded }));
+  const base = edited(all.base, ["children"], children);
+  const { violations } = decideGate(factsOf([...without(all, "base"), base], { policy: loaded, ...more }));
   return violations.map(({ rule, problem }) => `${rule}: ${problem}`);
 }
+const own = { digest: image, layers: imageLayers };
+const ask = (loaded: LoadedPolicy, signers: string[], signedAt?: Date): string[] =>
+  askOf(loaded, [{ ...own, base: approvedBy(signers, signedAt) }]);
 
 test.each<[what: string, loaded: LoadedPolicy, signers: string[], signedAt: Date | undefined, says: RegExp]>([
   [
@@ -73,13 +91,56 @@ test.each<[what: string, loaded: LoadedPolicy, signers: string[], signedAt: Date
   expect(more).toEqual([]);
 });
 
-test("an approval that can't be read in the finding is refused", () => {
-  const all = whole();
-  for (const approval of [{}, { signers: "a" }, { signers: ["a"], signedAt: "soon" }, "a"]) {
-    const base = edited(all.base, ["children", 0, "base"], { name: "golden", digest, approval });
-    const { violations } = decideGate(factsOf([...without(all, "base"), base], { policy: approvers({ a: {} }) }));
-    expect(violations).toMatchObject([{ rule: "gate.withdrawn", problem: expect.stringContaining("can't be read") }]);
+test("an approval that can't be read in the finding is refused, whatever stands beside it", () => {
+  const unread = /^gate\.withdrawn: by whose approval the base counts can't be read/;
+  const loaded = approvers({ a: {} });
+  for (const approval of [{}, null, { signers: "a" }, { signers: ["a"], signedAt: "soon" }, "a"]) {
+    const child = { ...own, base: { ...listed, digest, approval } };
+    expect(askOf(loaded, [child])).toEqual([expect.stringMatching(unread)]);
+    expect(askOf(loaded, [{ ...own, base: listed }, child])).toEqual([expect.stringMatching(unread)]);
   }
+  for (const more of [{ base: "a" }, { base: {} }, { base: listed, sameLayers: "a" }])
+    expect(askOf(loaded, [{ ...own, ...more }])).toEqual([expect.stringMatching(unread)]);
+});
+
+test("of several images each is asked for its own base, and one on a listed base lets no other pass", () => {
+  const ended = approvers({ a: { until: now } });
+  const bad = { base: approvedBy(["a"]) };
+  const of = (digest: string, more: object) => ({ digest, layers: imageLayers, ...more });
+  const pair = (first: object, second: object) => [of(image, first), of(other, second)];
+  const index = { image: { children: [image, other] } };
+  const about = (children: object[]) =>
+    askOf(ended, children, index).filter((problem) => problem.startsWith("gate.withdrawn")).length;
+  expect(about(pair({ base: listed }, { base: listed }))).toBe(0);
+  expect(askOf(ended, pair(bad, { base: listed }))).toHaveLength(1);
+  expect(askOf(ended, pair({ base: listed }, bad))).toEqual([]);
+  expect(
+    askOf(ended, [
+      { ...own, base: listed },
+      { ...own, ...bad },
+    ]),
+  ).toHaveLength(1);
+});
+
+test("an image on a base that the policy lists, or that another version has the layers of, needs no word of the old one", () => {
+  const ended = approvers({ a: { until: now }, b: {} });
+  const bad = approvedBy(["a"]);
+  expect(askOf(ended, [{ ...own, base: bad, sameLayers: [bad] }])).toHaveLength(1);
+  expect(askOf(ended, [{ ...own, base: bad, sameLayers: [listed] }])).toEqual([]);
+  expect(askOf(ended, [{ ...own, base: bad, sameLayers: [approvedBy(["b"])] }])).toEqual([]);
+  expect(askOf(ended, [{ ...own, base: { ...bad, digest: listed.digest } }])).toEqual([]);
+  // Where an approval is asked for besides the list, it has to hold.
+  const [base] = ended.policy.bases;
+  const both = { ...base, approval: { signers: ["a"] } } as unknown as LoadedPolicy["policy"]["bases"][number];
+  const asking = { ...ended, policy: { ...ended.policy, bases: [both] } };
+  expect(askOf(asking, [{ ...own, base: { ...bad, digest: listed.digest } }])).toHaveLength(1);
+  // Of an image that stands on none, the base stage has said so.
+  expect(askOf(ended, [own])).toEqual([]);
+  expect(askOf(ended, [{ ...own, base: null }])).toEqual([]);
+});
+
+test("what the base stage has signed is shown clean", () => {
+  expect(ask(approvers({}), ["a\u001b[31mb"])).toEqual([expect.stringContaining("by 'ab', whom the policy")]);
 });
 
 test.each<[what: string, loaded: LoadedPolicy, signers: string[], signedAt?: Date]>([

@@ -1,3 +1,4 @@
+import { cleanLine } from "@goldenpath/foundation/text/clean";
 import { z } from "zod";
 import { judgeSignerTime } from "../signing/signer-times.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
@@ -11,36 +12,63 @@ const approvalSchema = z.looseObject({
     .transform((text) => new Date(text))
     .optional(),
 });
-const findingSchema = z.looseObject({
-  children: z.array(z.looseObject({ base: z.looseObject({ approval: z.unknown() }).nullish() })),
+/** A version of a base. One that counts by the policy's list of digests has no approval. */
+const versionSchema = z.looseObject({ digest: z.string(), approval: approvalSchema.optional() });
+type Version = z.infer<typeof versionSchema>;
+const childSchema = z.looseObject({
+  base: versionSchema.nullish(),
+  // Other versions with the same layers: the image is on each of them.
+  sameLayers: z.array(versionSchema).default([]),
 });
+const findingSchema = z.looseObject({ children: z.array(z.looseObject({ digest: z.string() })) });
+
+const maxShown = 1000;
 
 /**
  * Whose approval the base stage went by, asked by the signers of now. Who has it run may name the policy by its digest,
  * where nobody says what was withdrawn since: its verdict is of the same policy, and of an approver whose word has ended.
- * One signer whose word counts is enough. A finding without children is refused for that elsewhere (`judgeFindingLayers`).
+ * One signer whose word counts is enough. A finding that tells nothing of the image is refused for that elsewhere
+ * (`judgeFindingLayers`). Of an index each image's is judged with the image.
  */
 export function judgeSignedApprovals(scope: StageScope, findings: readonly VerifiedStatement[]): Problem[] {
-  const { policy, now } = scope.facts;
-  const { signers: known } = policy.policy;
-  const told = findings.flatMap(({ statement }) => findingSchema.safeParse(statement.predicate).data?.children ?? []);
-  const objections = told.flatMap(({ base }) => {
-    if (base?.approval === undefined) return [];
-    const what = `the approval of the base ${typeof base["digest"] === "string" ? base["digest"] : "that it names"}`;
-    const approval = approvalSchema.safeParse(base.approval).data;
-    if (approval === undefined) return [`${what} can't be read in what ${scope.stage} found`];
-    const { signers, signedAt } = approval;
-    const against = signers.map((name) =>
-      Object.hasOwn(known, name)
-        ? judgeSignerTime(name, known[name] ?? {}, signedAt, now)
-        : `it is signed by '${name}', whom the policy does not name`,
-    );
-    if (against.includes(undefined)) return [];
-    return [`${what} counts no more: ${against.join("; ") || "nobody has signed it"}`];
-  });
+  const children = findings.flatMap(
+    ({ statement }) => findingSchema.safeParse(statement.predicate).data?.children ?? [],
+  );
+  const objections = children
+    .filter(({ digest }) => digest === scope.digest)
+    .flatMap((child) => explainObjection(child, scope) ?? []);
   return [...new Set(objections)].map((problem) => ({
     rule: "gate.withdrawn",
-    problem,
+    problem: cleanLine(problem, maxShown),
     wayOut: `Have the base approved again, or the image rebuilt on one that is. ${wayToRunAgain(scope)}`,
   }));
+}
+
+function explainObjection(child: unknown, { stage, facts }: StageScope): string | undefined {
+  const parsed = childSchema.safeParse(child);
+  if (!parsed.success) return `by whose approval the base counts can't be read in what ${stage} found`;
+  const { base, sameLayers } = parsed.data;
+  if (base === undefined || base === null) return undefined;
+  const { bases } = facts.policy.policy;
+  // By the policy of now, whoever has approved it before.
+  const isListed = ({ digest }: Version): boolean =>
+    bases.some((each) => each.approval === undefined && each.digests?.some((one) => one === digest));
+  const against = [base, ...sameLayers].map((version) => (isListed(version) ? [] : objectTo(version, facts)));
+  const [first = []] = against;
+  if (against.some((reasons) => reasons.length === 0)) return undefined;
+  return `the approval of the base ${base.digest} counts no more: ${first.join("; ")}`;
+}
+
+/** Why the word of each of its signers does not count; empty where one does, or where it needs none. */
+function objectTo({ approval }: Version, { policy, now }: StageScope["facts"]): string[] {
+  if (approval === undefined) return [];
+  const { signers: known } = policy.policy;
+  const { signers, signedAt } = approval;
+  if (signers.length === 0) return ["nobody has signed it"];
+  const against = signers.map((name) =>
+    Object.hasOwn(known, name)
+      ? judgeSignerTime(name, known[name] ?? {}, signedAt, now)
+      : `it is signed by '${name}', whom the policy does not name`,
+  );
+  return against.includes(undefined) ? [] : against.filter((each) => each !== undefined);
 }

@@ -91,6 +91,7 @@ describe("the record of an environment", () => {
     ["one superseded by then", made(6, older, 11), pointer(), /serial 6 of the policy, after .* superseded$/],
     ["one superseded by the time of its signature", made(6, older, 8, { time: at(11) }), pointer(), /superseded$/],
     ["what a long pointer would still know", made(5, theirs), long, /never in force/],
+    ["a serial of before a long pointer, since it", made(4, theirs, 3), long, /serial 4 of a policy that was never/],
   ])("has no entry by a promotion under %s", (_what, statement, inForce, detail) => {
     const found = list(imageWith([statement]), { ...policy, inForce });
     expect(found).toMatchObject([{ event: "unaccounted", detail: expect.stringMatching(detail) }]);
@@ -102,7 +103,7 @@ describe("the record of an environment", () => {
     ["one that was then, whatever became of it", made(6, older, 8), pointer()],
     ["one that it began under", made(6, older, 10), pointer()],
     ["any, of which another place's pointer says nothing", made(5, theirs), pointer({ repositories: ["r.test/x"] })],
-    ["one that is longer ago than a long pointer knows", made(4, theirs), long],
+    ["one that is longer ago than a long pointer knows", made(4, theirs, 2), long],
   ])("has an entry by a promotion under %s", (_what, statement, inForce) => {
     expect(list(imageWith([statement]), { ...policy, inForce })).toMatchObject([{ event: "entry" }]);
   });

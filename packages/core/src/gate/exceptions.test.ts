@@ -116,6 +116,7 @@ describe("a verdict of a stage that asks in which repository the image is", () =
     ["in the condition of a rule", "base", asking(rule("base", 'config.user == "1000"', payments))],
     ["in a rule itself", "base", asking(rule("base", `!${payments}`))],
     ["in a rule by another way to write it", "base", asking(rule("base", '[image].all(i, i.repository != "x")'))],
+    ["in a rule by an escape", "base", asking(rule("base", 'image["reposi\\u0074ory"] != "x"'))],
     ["in a rule of stage scan", "scan", asking(rule("scan", "findings.size() == 0", payments))],
     ["by what another image of its name has", "scan", onlyNew],
   ])("counts in no other one: %s", (_name, stage, loaded) => {

@@ -308,7 +308,11 @@ export function explainNotInForce(
   if (isSame(pointer)) return undefined;
   const known = pointer.predecessors.find(isSame);
   const [oldest] = pointer.predecessors;
-  const isForgotten = pointer.predecessors.length >= maxPredecessors && oldest !== undefined && serial < oldest.serial;
+  const isForgotten =
+    pointer.predecessors.length >= maxPredecessors &&
+    oldest !== undefined &&
+    serial < oldest.serial &&
+    time.getTime() <= oldest.activatedAt.getTime() + underWay;
   if (known === undefined)
     return isForgotten ? undefined : `under serial ${serial} of a policy that was never in force`;
   // An invalid time is later than any.

@@ -7,6 +7,9 @@ export function listAskable(rules: readonly CustomRule[], facts: FactValues): Cu
   return rules.filter((rule) => listUnknown(rule, (fact) => Object.hasOwn(facts, fact)).length === 0);
 }
 
+/** As it is written, or by an escape. */
+const mayNameRepository = /repository|\\/;
+
 /**
  * Whether what rules of a stage say of an image may depend on the repository that it is in. By their text: a word too many
  * binds a verdict to its repository, and one too few would let it count in another.
@@ -15,7 +18,7 @@ export function askRepository(rules: readonly CustomRule[], stage: string): bool
   return rules.some(
     (rule) =>
       rule.stage === stage &&
-      [rule.when, rule.expression].some((text) => text?.includes("repository") === true) &&
+      [rule.when, rule.expression].some((text) => text !== undefined && mayNameRepository.test(text)) &&
       listUnknown(rule, (fact) => fact !== "image").length > 0,
   );
 }

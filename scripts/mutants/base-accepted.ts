@@ -108,7 +108,7 @@ const ofVersions = [
   },
   {
     ...text,
-    line: 'const [, numbers = "", letter = "", suffixes = "", revision = ""] = found;',
+    line: 'const [, numbers = "", letter = "", suffixes = ""] = found;',
     reason:
       "it is never taken of numbers and suffixes, and of a letter it is the same: each text is before all letters",
   },

@@ -86,8 +86,8 @@ export function compareApkVersions(version: string, than: string): VersionOrder 
 function splitApk(version: string) {
   const found = apkVersion.exec(version);
   if (found === null) return undefined;
-  const [, numbers = "", letter = "", suffixes = "", revision = ""] = found;
-  return { numbers: numbers.split("."), letter, suffixes: suffixes.split("_"), revision };
+  const [, numbers = "", letter = "", suffixes = ""] = found;
+  return { numbers: numbers.split("."), letter, suffixes: suffixes.split("_"), revision: found[4] ?? "" };
 }
 
 /** With a zero in front, all but the first are read as decimals. */

@@ -139,6 +139,22 @@ describe("a verdict of a stage that asks in which repository the image is", () =
     expect(rulesOf(replayed(stage, { policy: loaded }))).toEqual([]);
   });
 
+  test("counts nowhere by a statement that names no repository", () => {
+    const loaded = asking(rule("base", `!${payments}`));
+    const unnamed = summary("base", "base", [whole().base]);
+    const subject = unnamed.statement.subject.map((each) => ({ ...each, name: "" }));
+    const statements = [
+      ...without(whole(), "baseVerdict"),
+      { ...unnamed, statement: { ...unnamed.statement, subject } },
+    ];
+    expect(decideGate(factsOf(statements, { policy: loaded })).violations).toMatchObject([
+      {
+        rule: "gate.repository",
+        problem: `the newest verdict of base is about the image in no repository that it names, and the image is in ${own}: the policy asks in which it is`,
+      },
+    ]);
+  });
+
   test("at the destination is of there or of where the environment takes images from; after a promotion, of any", () => {
     const loaded = asking(rule("base", `!${payments}`));
     const there = { registry: "registry.example", name: "vetted/shop" };

@@ -261,6 +261,8 @@ export const gate: Room = {
     "packages/core/src/gate/deferral.ts",
     "packages/core/src/gate/facts-json.ts",
     "packages/core/src/gate/find-environment.ts",
+    "packages/core/src/gate/judge-antipatterns.ts",
+    "packages/core/src/gate/judge-approvals.ts",
     "packages/core/src/gate/judge-build.ts",
     "packages/core/src/gate/judge-findings.ts",
     "packages/core/src/gate/judge-origin.ts",

@@ -86,6 +86,32 @@ const accepted: readonly Accepted[] = [
     reason: "it is the same: nothing is known of what is not there",
   },
   {
+    file: "packages/core/src/gate/judge-antipatterns.ts",
+    line: "if (refuse.length === 0 || !image.children.includes(scope.digest)) return [];",
+    ...{ mutator: "ConditionalExpression", original: "refuse.length === 0", replacement: "false" },
+    reason: "it is the same: of nothing that is refused nothing is found",
+  },
+  ...[
+    "const told = parsed.success ? parsed.data.children.filter(({ digest }) => digest === scope.digest) : [];",
+    "const found = told.flatMap(({ antipatterns }) => antipatterns?.found ?? []);",
+  ].map((line) => ({
+    ...{ file: "packages/core/src/gate/judge-antipatterns.ts", line },
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: a text tells of no antipattern, and is of no kind",
+  })),
+  {
+    file: "packages/core/src/gate/judge-approvals.ts",
+    line: "({ statement }) => findingSchema.safeParse(statement.predicate).data?.children ?? [],",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: a text is no image",
+  },
+  {
+    file: "packages/core/src/gate/judge-approvals.ts",
+    line: "const isListed = bases.some((each) => each.approval === undefined && each.digests?.some((one) => one === digest));",
+    ...{ mutator: "OptionalChaining", original: "each.digests?.some", replacement: "each.digests.some" },
+    reason: "it is never taken: a base without an approval has digests",
+  },
+  {
     file: "packages/core/src/gate/problems.ts",
     line: "} catch {",
     mutator: "BlockStatement",

@@ -66,6 +66,18 @@ test("what an environment refuses, and the base stage has found, is refused; wha
   expect(judge([child([secret])])).toEqual([]);
 });
 
+test("of many the first twenty are told one by one, with the way out, and how many more there are", () => {
+  const many = (count: number) => judge([child(Array.from({ length: count }, () => credential))]);
+  expect(many(20)).toHaveLength(20);
+  expect(many(22).slice(19)).toMatchObject([
+    { rule: "gate.finding", problem: expect.stringContaining("a token"), wayOut: expect.stringMatching(/^Put right/) },
+    {
+      ...{ rule: "gate.finding", problem: expect.stringMatching(/^and 2 more that environment 'production' refuses/) },
+      wayOut: expect.stringMatching(/^Put right what base found, build again/),
+    },
+  ]);
+});
+
 describe("what the finding does not tell is refused, and by no exception let be", () => {
   test.each<[string, unknown]>([
     ["of another kind alone", [child([], ["secrets"])]],

@@ -35,7 +35,7 @@ const findingSchema = z.looseObject({
 export function judgeSignedAntipatterns(scope: StageScope, findings: readonly VerifiedStatement[]): Problem[] {
   const { environment, image } = scope.facts;
   const refuse = [...new Set(environment.images?.refuse ?? [])];
-  if (refuse.length === 0 || (scope.digest === image.digest && !image.children.includes(scope.digest))) return [];
+  if (refuse.length === 0 || !image.children.includes(scope.digest)) return [];
   const problems = findings.flatMap(({ statement }) => judgeOne(statement, refuse, scope));
   if (problems.length <= maxTold) return problems;
   const problem = `and ${problems.length - maxTold} more that environment '${scope.facts.environmentName}' refuses, which the result of ${scope.stage} lists`;

@@ -99,6 +99,12 @@ test("an approval that can't be read in the finding is refused, whatever stands 
     expect(askOf(loaded, [child])).toEqual([expect.stringMatching(unread)]);
     expect(askOf(loaded, [{ ...own, base: listed }, child])).toEqual([expect.stringMatching(unread)]);
   }
+  // Of a finding that has no images nobody knows anything.
+  for (const children of ["a", null, [null], [{ digest: 5 }]])
+    expect(askOf(loaded, children as object[])).toEqual([expect.stringMatching(/^gate\.layers: /)]);
+  expect(
+    askOf(loaded, [{ digest: 5 }, null, { ...own, base: { ...listed, digest, approval: {} } }] as object[]),
+  ).toEqual(expect.arrayContaining([expect.stringMatching(unread)]));
   for (const more of [{ base: "a" }, { base: {} }, { base: listed, sameLayers: "a" }])
     expect(askOf(loaded, [{ ...own, ...more }])).toEqual([expect.stringMatching(unread)]);
 });
@@ -129,6 +135,12 @@ test("an image on a base that the policy lists, or that another version has the 
   expect(askOf(ended, [{ ...own, base: bad, sameLayers: [listed] }])).toEqual([]);
   expect(askOf(ended, [{ ...own, base: bad, sameLayers: [approvedBy(["b"])] }])).toEqual([]);
   expect(askOf(ended, [{ ...own, base: { ...bad, digest: listed.digest } }])).toEqual([]);
+  // Of what counted by a list of then, the policy's own lists are asked with the verdict.
+  expect(askOf(ended, [{ ...own, base: { name: "golden", digest } }])).toEqual([]);
+  const several = { name: "another", image: "r.test/another", digests: [digestOf("x"), listed.digest] };
+  const more = { ...ended, policy: { ...ended.policy, bases: [{ ...several, digests: [digestOf("y")] }, several] } };
+  expect(askOf(more as unknown as LoadedPolicy, [{ ...own, base: { ...bad, digest: listed.digest } }])).toEqual([]);
+  expect(askOf(more as unknown as LoadedPolicy, [{ ...own, base: bad }])).toHaveLength(1);
   // Where an approval is asked for besides the list, it has to hold.
   const [base] = ended.policy.bases;
   const both = { ...base, approval: { signers: ["a"] } } as unknown as LoadedPolicy["policy"]["bases"][number];
@@ -139,7 +151,11 @@ test("an image on a base that the policy lists, or that another version has the 
   expect(askOf(ended, [{ ...own, base: null }])).toEqual([]);
 });
 
-test("what the base stage has signed is shown clean", () => {
+test("what the base stage has signed is shown clean, with the way out", () => {
+  const all = whole();
+  const base = edited(all.base, ["children"], [{ ...own, base: approvedBy(["a"]) }]);
+  const { violations } = decideGate(factsOf([...without(all, "base"), base], { policy: approvers({}) }));
+  expect(violations).toMatchObject([{ wayOut: expect.stringMatching(/^Have the base approved again.*\. Run /) }]);
   expect(ask(approvers({}), ["a\u001b[31mb"])).toEqual([expect.stringContaining("by 'ab', whom the policy")]);
 });
 

@@ -20,7 +20,8 @@ const childSchema = z.looseObject({
   // Other versions with the same layers: the image is on each of them.
   sameLayers: z.array(versionSchema).default([]),
 });
-const findingSchema = z.looseObject({ children: z.array(z.looseObject({ digest: z.string() })) });
+const findingSchema = z.looseObject({ children: z.array(z.unknown()) });
+const digestSchema = z.looseObject({ digest: z.string() });
 
 const maxShown = 1000;
 
@@ -35,7 +36,7 @@ export function judgeSignedApprovals(scope: StageScope, findings: readonly Verif
     ({ statement }) => findingSchema.safeParse(statement.predicate).data?.children ?? [],
   );
   const objections = children
-    .filter(({ digest }) => digest === scope.digest)
+    .filter((child) => digestSchema.safeParse(child).data?.digest === scope.digest)
     .flatMap((child) => explainObjection(child, scope) ?? []);
   return [...new Set(objections)].map((problem) => ({
     rule: "gate.withdrawn",
@@ -49,26 +50,22 @@ function explainObjection(child: unknown, { stage, facts }: StageScope): string 
   if (!parsed.success) return `by whose approval the base counts can't be read in what ${stage} found`;
   const { base, sameLayers } = parsed.data;
   if (base === undefined || base === null) return undefined;
-  const { bases } = facts.policy.policy;
-  // By the policy of now, whoever has approved it before.
-  const isListed = ({ digest }: Version): boolean =>
-    bases.some((each) => each.approval === undefined && each.digests?.some((one) => one === digest));
-  const against = [base, ...sameLayers].map((version) => (isListed(version) ? [] : objectTo(version, facts)));
-  const [first = []] = against;
-  if (against.some((reasons) => reasons.length === 0)) return undefined;
-  return `the approval of the base ${base.digest} counts no more: ${first.join("; ")}`;
+  if ([base, ...sameLayers].some((version) => objectTo(version, facts).length === 0)) return undefined;
+  return `the approval of the base ${base.digest} counts no more: ${objectTo(base, facts).join("; ")}`;
 }
 
 /** Why the word of each of its signers does not count; empty where one does, or where it needs none. */
-function objectTo({ approval }: Version, { policy, now }: StageScope["facts"]): string[] {
-  if (approval === undefined) return [];
-  const { signers: known } = policy.policy;
+function objectTo({ digest, approval }: Version, { policy, now }: StageScope["facts"]): string[] {
+  const { bases, signers: known } = policy.policy;
+  // By the policy of now, whoever has approved it before.
+  const isListed = bases.some((each) => each.approval === undefined && each.digests?.some((one) => one === digest));
+  if (approval === undefined || isListed) return [];
   const { signers, signedAt } = approval;
   if (signers.length === 0) return ["nobody has signed it"];
-  const against = signers.map((name) =>
-    Object.hasOwn(known, name)
-      ? judgeSignerTime(name, known[name] ?? {}, signedAt, now)
-      : `it is signed by '${name}', whom the policy does not name`,
-  );
-  return against.includes(undefined) ? [] : against.filter((each) => each !== undefined);
+  const against = signers.flatMap((name) => {
+    const signer = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (signer === undefined) return `it is signed by '${name}', whom the policy does not name`;
+    return judgeSignerTime(name, signer, signedAt, now) ?? [];
+  });
+  return against.length < signers.length ? [] : against;
 }

@@ -105,6 +105,14 @@ const accepted: readonly Accepted[] = [
     ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
     reason: "it is the same: a text is no image",
   },
+  ...[
+    ["const findingSchema = z.looseObject({ children: z.array(z.unknown()) });", "{ children: z.array(z.unknown()) }"],
+    ["const digestSchema = z.looseObject({ digest: z.string() });", "{ digest: z.string() }"],
+  ].map(([line = "", original = ""]) => ({
+    ...{ file: "packages/core/src/gate/judge-approvals.ts", line },
+    ...{ mutator: "ObjectLiteral", original, replacement: "{}" },
+    reason: "it is the same: what is no list has no image in it, and what is no text is no digest",
+  })),
   {
     file: "packages/core/src/gate/judge-approvals.ts",
     line: "const isListed = bases.some((each) => each.approval === undefined && each.digests?.some((one) => one === digest));",

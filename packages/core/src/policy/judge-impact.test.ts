@@ -57,10 +57,12 @@ const judgeImpact = (given: Omit<Parameters<typeof judgeOf>[0], "children">, chi
   judgeOf({ ...given, children });
 
 const place = { to: ["registry.example/quarantine"] };
+/** With one who approves bases. */
+const signers = { ...own.policy.signers, a: { publicKey: "a" } };
 const policyWith = (change: Partial<Policy> = {}, more: Partial<LoadedPolicy> = {}): LoadedPolicy => ({
   ...own,
   ...more,
-  policy: { ...own.policy, environments: { production: { ...environment, ...place } }, ...change },
+  policy: { ...own.policy, signers, environments: { production: { ...environment, ...place } }, ...change },
 });
 const facts = (policy: LoadedPolicy, all: Whole = evidence()): GateFacts =>
   factsOf(Object.values(all), {

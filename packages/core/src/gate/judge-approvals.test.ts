@@ -105,7 +105,7 @@ test("an approval that can't be read in the finding is refused, whatever stands 
   expect(
     askOf(loaded, [{ digest: 5 }, null, { ...own, base: { ...listed, digest, approval: {} } }] as object[]),
   ).toEqual(expect.arrayContaining([expect.stringMatching(unread)]));
-  for (const more of [{ base: "a" }, { base: {} }, { base: listed, sameLayers: "a" }])
+  for (const more of [{ base: "a" }, { base: { digest: 1 } }, { base: listed, sameLayers: "a" }])
     expect(askOf(loaded, [{ ...own, ...more }])).toEqual([expect.stringMatching(unread)]);
 });
 
@@ -149,6 +149,14 @@ test("an image on a base that the policy lists, or that another version has the 
   // Of an image that stands on none, the base stage has said so.
   expect(askOf(ended, [own])).toEqual([]);
   expect(askOf(ended, [{ ...own, base: null }])).toEqual([]);
+});
+
+test("a base is asked for its approval whether or not it is told by its digest", () => {
+  const { digest: _, ...undigested } = approvedBy(["a"]);
+  expect(askOf(approvers({ a: { until: now } }), [{ ...own, base: undigested }])).toEqual([
+    expect.stringMatching(/^gate\.withdrawn: the approval of the base that it names counts no more: /),
+  ]);
+  expect(askOf(approvers({ a: {} }), [{ ...own, base: undigested }])).toEqual([]);
 });
 
 test("what the base stage has signed is shown clean, with the way out", () => {

@@ -13,7 +13,7 @@ const approvalSchema = z.looseObject({
     .optional(),
 });
 /** A version of a base. One that counts by the policy's list of digests has no approval. */
-const versionSchema = z.looseObject({ digest: z.string(), approval: approvalSchema.optional() });
+const versionSchema = z.looseObject({ digest: z.string().optional(), approval: approvalSchema.optional() });
 type Version = z.infer<typeof versionSchema>;
 const childSchema = z.looseObject({
   base: versionSchema.nullish(),
@@ -51,7 +51,7 @@ function explainObjection(child: unknown, { stage, facts }: StageScope): string 
   const { base, sameLayers } = parsed.data;
   if (base === undefined || base === null) return undefined;
   if ([base, ...sameLayers].some((version) => objectTo(version, facts).length === 0)) return undefined;
-  return `the approval of the base ${base.digest} counts no more: ${objectTo(base, facts).join("; ")}`;
+  return `the approval of the base ${base.digest ?? "that it names"} counts no more: ${objectTo(base, facts).join("; ")}`;
 }
 
 /** Why the word of each of its signers does not count; empty where one does, or where it needs none. */

@@ -57,12 +57,10 @@ const judgeImpact = (given: Omit<Parameters<typeof judgeOf>[0], "children">, chi
   judgeOf({ ...given, children });
 
 const place = { to: ["registry.example/quarantine"] };
-/** With one who approves bases. */
-const signers = { ...own.policy.signers, a: { publicKey: "a" } };
 const policyWith = (change: Partial<Policy> = {}, more: Partial<LoadedPolicy> = {}): LoadedPolicy => ({
   ...own,
   ...more,
-  policy: { ...own.policy, signers, environments: { production: { ...environment, ...place } }, ...change },
+  policy: { ...own.policy, environments: { production: { ...environment, ...place } }, ...change },
 });
 const facts = (policy: LoadedPolicy, all: Whole = evidence()): GateFacts =>
   factsOf(Object.values(all), {
@@ -296,7 +294,7 @@ describe("rules of the policy's own, of what is signed and what the image's conf
     ],
     [
       "how far behind it is",
-      { bases: [{ ...approved, approval: { signers: ["a"], maxBehind: 1 } }] },
+      { bases: [{ ...approved, approval: { signers: ["base"], maxBehind: 1 } }] },
       ...(["base.behind", "maxBehind"] as const),
     ],
   ])("one that asks for %s is unknown, and never let stay", (_what, change, rule, says) => {
@@ -364,12 +362,12 @@ describe("rules of the policy's own, of what is signed and what the image's conf
 });
 
 const approvedAs = (change: object = {}) => ({
-  ...{ approvedAt: ago(86_400_000).toISOString(), endOfLife: "2026-12-31", role: "run-only", signers: ["a"] },
+  ...{ approvedAt: ago(86_400_000).toISOString(), endOfLife: "2026-12-31", role: "run-only", signers: ["base"] },
   ...change,
 });
 
 describe("a base that counts by its signed approval", () => {
-  const base = (approval: object) => ({ ...approved, approval: { signers: ["a"], ...approval } });
+  const base = (approval: object) => ({ ...approved, approval: { signers: ["base"], ...approval } });
   const judge = (newer: object, signed: object = {}) =>
     impact({ bases: [base(newer)] }, evidence([found], { ...golden, approval: approvedAs(signed) }), {
       bases: [base({})],

@@ -22,7 +22,8 @@ const judges = { gate: decideBuildStage, itself: decideVerdictStage };
  * not understood, refuses. Rules: `gate.missing`, `gate.signer`, `gate.failed`, `gate.stale`, `gate.future`,
  * `gate.policy-serial`, `gate.incomplete`, `gate.malformed`, `gate.builder`, `gate.source`, `gate.destination`,
  * `gate.build-environment`, `gate.origin`, `gate.exception`, `gate.environment`, `gate.layers`, `gate.import`,
- * `gate.withdrawn`, `gate.finding`, `gate.deferred`, `gate.repository`, `gate.rule`. Of these, some may warn until a day of the policy's.
+ * `gate.withdrawn`, `gate.finding`, `gate.deferred`, `gate.repository`, `gate.rule`. Of these, some may warn until a day
+ * of the policy's.
  */
 export function decideGate(facts: GateFacts): GateDecision {
   const accepted = new Map<string, VerifiedStatement>();

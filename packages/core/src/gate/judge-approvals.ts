@@ -50,8 +50,9 @@ function explainObjection(child: unknown, { stage, facts }: StageScope): string 
   if (!parsed.success) return `by whose approval the base counts can't be read in what ${stage} found`;
   const { base, sameLayers } = parsed.data;
   if (base === undefined || base === null) return undefined;
-  if ([base, ...sameLayers].some((version) => objectTo(version, facts).length === 0)) return undefined;
-  return `the approval of the base ${base.digest ?? "that it names"} counts no more: ${objectTo(base, facts).join("; ")}`;
+  const [against = [], ...others] = [base, ...sameLayers].map((version) => objectTo(version, facts));
+  if ([against, ...others].some((each) => each.length === 0)) return undefined;
+  return `the approval of the base ${base.digest ?? "that it names"} counts no more: ${against.join("; ")}`;
 }
 
 /** Why the word of each of its signers does not count; empty where one does, or where it needs none. */

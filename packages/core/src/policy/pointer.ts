@@ -273,23 +273,28 @@ export function listAcceptedVersions({ policy, digest, inForce }: LoadedPolicy, 
   ];
 }
 
+/** What something says of the policy that it was made under, and when that was. */
+interface MadeUnder {
+  serial: number;
+  digest: Readonly<Record<string, string>>;
+  time: Date;
+}
+
+const isUnder = ({ serial, digest }: MadeUnder, version: { serial: number; digest: Digest }): boolean =>
+  version.serial === serial && isDigestIn(digest, version.digest);
+
+/** An invalid time is before none. */
+const isBefore = (time: Date, end: Date): boolean => time.getTime() <= end.getTime() + underWay;
+
 /**
  * Whether a policy that something was made under was in force then, and nobody has revoked it since. Where no pointer says
  * what was in force, nothing is promoted either, and any will do.
  */
-export function wasInForce(
-  { inForce }: Pick<LoadedPolicy, "inForce">,
-  { serial, digest, time }: { serial: number; digest: Readonly<Record<string, string>>; time: Date },
-): boolean {
+export function wasInForce({ inForce }: Pick<LoadedPolicy, "inForce">, made: MadeUnder): boolean {
   const before = inForce?.predecessors;
   if (before === undefined) return true;
-  return before.some(
-    (each) =>
-      each.revoked !== true &&
-      each.serial === serial &&
-      isDigestIn(digest, each.digest) &&
-      time.getTime() <= each.supersededAt.getTime() + underWay,
-  );
+  const known = before.find((each) => isUnder(made, each));
+  return known !== undefined && known.revoked !== true && isBefore(made.time, known.supersededAt);
 }
 
 /**
@@ -297,26 +302,20 @@ export function wasInForce(
  * undefined where it was, where the pointer is another place's, or where that is longer ago than it remembers. Revoked
  * since or not: that is asked of what is to count now.
  */
-export function explainNotInForce(
-  pointer: PolicyPointer,
-  repository: Repository,
-  { serial, digest, time }: { serial: number; digest: Readonly<Record<string, string>>; time: Date },
-): string | undefined {
+export function explainNotInForce(pointer: PolicyPointer, repository: Repository, made: MadeUnder): string | undefined {
+  const { serial, time } = made;
   if (!pointer.repositories.includes(formatRepository(findPointerRepository(repository)))) return undefined;
-  const isSame = (each: { serial: number; digest: Digest }): boolean =>
-    each.serial === serial && isDigestIn(digest, each.digest);
-  if (isSame(pointer)) return undefined;
-  const known = pointer.predecessors.find(isSame);
+  if (isUnder(made, pointer)) return undefined;
+  const known = pointer.predecessors.find((each) => isUnder(made, each));
   const [oldest] = pointer.predecessors;
   const isForgotten =
     pointer.predecessors.length >= maxPredecessors &&
     oldest !== undefined &&
     serial < oldest.serial &&
-    time.getTime() <= oldest.activatedAt.getTime() + underWay;
+    isBefore(time, oldest.activatedAt);
   if (known === undefined)
     return isForgotten ? undefined : `under serial ${serial} of a policy that was never in force`;
-  // An invalid time is later than any.
-  return time.getTime() <= known.supersededAt.getTime() + underWay
+  return isBefore(time, known.supersededAt)
     ? undefined
     : `under serial ${serial} of the policy, after that had been superseded`;
 }

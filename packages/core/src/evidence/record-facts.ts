@@ -107,7 +107,7 @@ export function findEntries(
   { repository, evidence }: Pick<RecordedImage, "repository" | "evidence">,
   promoter: string,
   environmentName: string,
-  inForce?: PolicyPointer,
+  inForce: PolicyPointer | undefined,
 ): { found: Entry[]; others: string[] } {
   const found: Entry[] = [];
   const others: string[] = [];

@@ -7,7 +7,7 @@ import { findByBuildType } from "../build/strategies/find.ts";
 import { findEntries } from "../evidence/record-facts.ts";
 import { listSources, readAnyBuilds } from "../gate/binding.ts";
 import { matchesSource } from "../gate/match-source.ts";
-import type { Policy } from "../policy/schema.ts";
+import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import { listStageSigners } from "../scan/choose-known.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { CollectedEvidence } from "../signing/types.ts";
@@ -95,13 +95,13 @@ export function describeImage(
   image: ImageFacts,
   tags: readonly string[],
   evidence: CollectedEvidence,
-  policy: Policy,
+  { policy, inForce }: LoadedPolicy,
 ): FleetImage {
   const repository: Repository = { registry: image.reference.registry, name: image.reference.name };
   const promotions = Object.entries(policy.environments)
     .filter(([, { to }]) => to.some((prefix) => isWithin(repository, prefix)))
     .flatMap(([environment, { promoter }]) =>
-      findEntries({ repository, evidence }, promoter, environment).found.map(({ summary }) => ({
+      findEntries({ repository, evidence }, promoter, environment, inForce).found.map(({ summary }) => ({
         environment,
         at: summary.timeVerified,
       })),

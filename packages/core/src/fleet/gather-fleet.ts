@@ -141,7 +141,7 @@ export async function gatherFleet<T>(
     attempt(formatReference({ ...repository, digest }), async () => {
       const image = await fetchImageFacts(reader, { ...repository, digest });
       const evidence = await collectEvidence(reader, repository, digest, policy.policy.signers, { now });
-      const facts = describeImage(image, tags, evidence, policy.policy);
+      const facts = describeImage(image, tags, evidence, policy);
       return { result: await visit({ client: reader, facts, image, evidence }) };
     }),
   );

@@ -1,7 +1,10 @@
-import { digestOf } from "@goldenpath/registry-client/oci/digest";
-import { ago, minute, repository, summary } from "@goldenpath/testing/gate-evidence";
+import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
+import { formatRepository } from "@goldenpath/registry-client/oci/reference";
+import { ago, minute, policy, repository, summary } from "@goldenpath/testing/gate-evidence";
 import { rolloutImage as image, rolloutTarget as target } from "@goldenpath/testing/rollout-image";
 import { expect, test } from "vitest";
+import { findPointerRepository } from "../../policy/pointer.ts";
+import type { PolicyPointer } from "../../policy/pointer-facts.ts";
 import { findEntry, findSince, listReturns } from "./gather.ts";
 
 const on = (day: number): Date => new Date(Date.UTC(2026, 0, day));
@@ -39,12 +42,14 @@ test("its twins: promoted again where nobody has gone back, or of another reposi
   expect(findEntry(repository, [on(3), on(9)], of(repository, on(2)))).toEqual(on(3));
 });
 
+const production = { promoter: "promote", environment: "production", inForce: undefined };
+
 test("that somebody went back is what the environment's promoter has signed of the image, and nobody else", () => {
   const tagRollbacks = [{ tag: "prod", from: digestOf("on the version"), reason: "earlier" as const }];
   const told = { environment: "production", tagRollbacks, timeVerified: ago(minute) };
   const promoted = (by: string, more: object) => summary("promote", by, [], { ...told, ...more });
   const look = (...statements: ReturnType<typeof summary>[]) =>
-    listReturns({ facts: { repository }, evidence: { statements, lapsed: [], rejected: [] } }, "promote", "production");
+    listReturns({ facts: { repository }, evidence: { statements, lapsed: [], rejected: [] } }, production);
   expect(look(promoted("promote", {}))).toEqual([ago(minute)]);
   for (const statement of [
     promoted("scan", {}),
@@ -52,4 +57,18 @@ test("that somebody went back is what the environment's promoter has signed of t
     promoted("promote", { tagRollbacks: [] }),
   ])
     expect(look(statement)).toEqual([]);
+});
+
+test("nor under a policy that was never in force there, and its twin, under the one that is", () => {
+  const tagRollbacks = [{ tag: "prod", from: digestOf("on the version"), reason: "earlier" as const }];
+  const told = { environment: "production", tagRollbacks, timeVerified: ago(minute) };
+  const evidence = { statements: [summary("promote", "promote", [], told)], lapsed: [], rejected: [] };
+  const pointer = (digest: Digest): PolicyPointer => ({
+    repositories: [formatRepository(findPointerRepository(repository))],
+    ...{ name: "acme", serial: policy.policy.serial, digest, source: policy.uri, artifact: digestOf("artifact") },
+    ...{ activatedAt: on(1), predecessors: [] },
+  });
+  const look = (inForce: PolicyPointer) => listReturns({ facts: { repository }, evidence }, { ...production, inForce });
+  expect(look(pointer(digestOf("another")))).toEqual([]);
+  expect(look(pointer(policy.digest))).toEqual([ago(minute)]);
 });

@@ -14,6 +14,7 @@ import { rebase } from "../../build/strategies/rebase.ts";
 import { findEntries } from "../../evidence/record-facts.ts";
 import { findEnvironment } from "../../gate/find-environment.ts";
 import { listAncestors } from "../../gate/lineage.ts";
+import type { PolicyPointer } from "../../policy/pointer-facts.ts";
 import type { CollectedEvidence } from "../../signing/types.ts";
 import { type FleetFailure, nameImage } from "../facts.ts";
 import { type FleetSource, gatherFleet, type VisitedImage } from "../gather-fleet.ts";
@@ -56,7 +57,8 @@ export async function gatherRollout(
     const { repository } = visit.facts;
     const described = await describeImage(visit, chosen, { ...request, ...environment, reader: source.client });
     const isOnVersion = described !== undefined && "target" in described && !described.isBehind;
-    const back = isOnVersion ? [] : listReturns(visit, environment.promoter, request.environment);
+    const asked = { promoter: environment.promoter, environment: request.environment, inForce: source.policy.inForce };
+    const back = isOnVersion ? [] : listReturns(visit, asked);
     return { described, repository, back };
   });
   const seen = visited.flatMap(({ described }) => (described === undefined ? [] : [described]));
@@ -85,10 +87,9 @@ interface WentBack {
 /** When tags were taken back to an image, by what its promoter has signed of it. */
 export function listReturns(
   { facts: { repository }, evidence }: { facts: { repository: Repository }; evidence: CollectedEvidence },
-  promoter: string,
-  environment: string,
+  { promoter, environment, inForce }: { promoter: string; environment: string; inForce: PolicyPointer | undefined },
 ): Date[] {
-  return findEntries({ repository, evidence }, promoter, environment)
+  return findEntries({ repository, evidence }, promoter, environment, inForce)
     .found.filter(({ summary }) => summary.tagRollbacks.length > 0)
     .map(({ summary }) => summary.timeVerified);
 }

@@ -114,6 +114,24 @@ const ofVersions = [
   },
 ].map((each) => ({ file: `${core}/versions.ts`, ...each }));
 
+const ofOverlay = [
+  {
+    line: 'if (scope.mayChange.some((allowed) => isAtOrBelow(path, Buffer.from(allowed.slice(1), "utf8").toString("latin1"))))',
+    ...{ mutator: "StringLiteral", original: '"utf8"', replacement: '""' },
+    reason: "it is the same: by no encoding a text's bytes are those of UTF-8",
+  },
+  {
+    line: 'return after.kind === "file" && isHarmless',
+    ...{ mutator: "ConditionalExpression", original: 'after.kind === "file"', replacement: "true" },
+    reason: "it is the same: what is no file has no content, so no lines either",
+  },
+  {
+    line: 'return place !== undefined && after.target.startsWith("/") && newFiles.has(place);',
+    ...{ mutator: "ConditionalExpression", original: "place !== undefined", replacement: "true" },
+    reason: "it is the same: no package has a file at no place",
+  },
+].map((each) => ({ file: `${core}/overlay.ts`, ...each }));
+
 /** Of the base stage, what an image is looked at for, what files name before a build, and what a score has to prove. */
 export const baseAccepted: readonly Accepted[] = [
   ...ofHabits,
@@ -121,6 +139,7 @@ export const baseAccepted: readonly Accepted[] = [
   ...ofContext,
   ...ofVersions,
   ...ofBuildpacks,
+  ...ofOverlay,
   {
     file: `${core}/decide.ts`,
     line: ": decideOverlay({ ...child.trees, mayChange: base.mayChange ?? [] });",

@@ -134,6 +134,7 @@ describe("a variable with a secret", () => {
     ["within a URL", { config: { Env: ["DATABASE_URL=postgres://u:x1@db/app"] } }, "DATABASE_URL"],
     ["in lower case", { config: { Env: ["db_password=x1"] } }, "db_password"],
     ["an argument of Docker's old builder", history(["|2 VERSION=1 API_KEY=abc /bin/sh -c make"]), "API_KEY"],
+    ["one of BuildKit's RUN", history(["RUN |2 VERSION=1 API_KEY=abc /bin/sh -c make # buildkit"]), "API_KEY"],
     ["an argument of BuildKit", history(["ARG GITHUB_TOKEN=ghp_abc", { empty_layer: true }]), "GITHUB_TOKEN"],
     ["one in quotes", history(['ENV A=b SECRET="c d"', { empty_layer: true }]), "SECRET"],
   ])("%s is found, and its value is not told", (_what, habits, name) => {
@@ -234,6 +235,9 @@ describe("a secret in variables and arguments", () => {
   test("is told of Docker's arguments, however many, and of BuildKit's, each where a builder writes it", () => {
     expect(inHistory("|12 TOKEN=abc B=c /bin/sh -c make")).toEqual(["TOKEN"]);
     expect(inHistory("|1 TOKEN=abc cmd /S /C make")).toEqual(["TOKEN"]);
+    expect(inHistory("RUN |12 TOKEN=abc B=c /bin/sh -c make # buildkit")).toEqual(["TOKEN"]);
+    expect(inHistory("RUN |1 B=c /bin/sh -c TOKEN=abc make # buildkit")).toEqual([]);
+    expect(inHistory("COPY |1 TOKEN=abc /bin/sh")).toEqual([]);
     expect(inHistory("ENV A=b TOKEN=abc")).toEqual(["TOKEN"]);
     expect(inHistory("ARG TOKEN=abc")).toEqual(["TOKEN"]);
     expect(inHistory("RUN echo |1 TOKEN=abc /bin/sh")).toEqual([]);
@@ -247,6 +251,7 @@ describe("a secret in variables and arguments", () => {
       `ENV ${key}`,
       `|1 ${key} /bin/sh -c make`,
       `|2 ${key} Z=1 make install`,
+      `RUN |2 ${key} Z=1 make install # buildkit`,
       `|1 ${key}`,
     ])
       expect([by, inHistory(by)]).toEqual([by, ["SSH_PRIVATE_KEY"]]);
@@ -262,7 +267,13 @@ describe("a secret in variables and arguments", () => {
   // Whoever began a name anew at each letter would take an hour, and the test its time limit.
   test("is looked for in a history of megabytes", () => {
     const long = "a".repeat(2_000_000);
-    for (const by of [`|1 ${long}`, `|1 ${" /".repeat(1_000_000)}`, `ENV A\n${long}`, `ENV ${long}=b TOKEN=abc`])
+    for (const by of [
+      `|1 ${long}`,
+      `RUN |1 ${long}`,
+      `|1 ${" /".repeat(1_000_000)}`,
+      `ENV A\n${long}`,
+      `ENV ${long}=b TOKEN=abc`,
+    ])
       expect(inHistory(by)).toEqual(by.endsWith("TOKEN=abc") ? ["TOKEN"] : []);
   });
 

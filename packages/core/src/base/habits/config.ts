@@ -75,11 +75,12 @@ const harmlessValue = /^(?:(?:\/[\w.-]+)+|\$\{?\w+\}?|true|false|none|null|x+|\*
 export const loginInUrl = /:\/\/[^/\s:@]{0,256}:[^@/\s]{1,1024}@/;
 
 /**
- * Docker's old builder writes the arguments' number and values before the command, which need not be a shell's; what a
- * shell is given is its own, and no argument. BuildKit writes ENV and ARG out. A key has several lines.
+ * A builder writes the arguments' number and values before the command, BuildKit after the instruction's name; it need
+ * not be a shell's, and what a shell is given is its own, and no argument. BuildKit writes ENV and ARG out as well. A key
+ * has several lines.
  */
-const oldArguments =
-  /^\|\d+ (.*?)(?= \/bin\/| \/(?:\S*\/)?(?:(?:ba|da|a|k|z)?sh|env) | cmd | (?:powershell|pwsh)(?:\.exe)? |$)/s;
+const runArguments =
+  /^(?:RUN )?\|\d+ (.*?)(?= \/bin\/| \/(?:\S*\/)?(?:(?:ba|da|a|k|z)?sh|env) | cmd | (?:powershell|pwsh)(?:\.exe)? |$)/s;
 
 /**
  * Names of variables in the config, and of build arguments in the history, that have a secret by their name. Values are
@@ -96,7 +97,7 @@ export function findSecretVariables({ config, history }: ImageHabits): { name: s
   };
   for (const each of config?.Env ?? []) look(each, "environment variable");
   for (const { created_by: by = "" } of history ?? []) {
-    const values = oldArguments.exec(by)?.[1] ?? /^(?:ENV|ARG) (.*)/s.exec(by)?.[1] ?? "";
+    const values = runArguments.exec(by)?.[1] ?? /^(?:ENV|ARG) (.*)/s.exec(by)?.[1] ?? "";
     // A name begins where no word goes on: else each letter of a long one would be tried.
     for (const [each] of values.matchAll(/(?<!\w)\w+=(?:"[^"]*"|'[^']*'|\S*)/g)) look(each, "history's argument");
   }

@@ -4,7 +4,7 @@ import { explainNotInForce } from "../policy/pointer.ts";
 import type { PolicyPointer } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { describeWithdrawn } from "../policy/withdrawals.ts";
-import { isDigestIn } from "../signing/statement.ts";
+import { isDigestIn, isOfRepository } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import {
   readVerificationSummary,
@@ -111,18 +111,17 @@ export function findEntries(
 ): { found: Entry[]; others: string[] } {
   const found: Entry[] = [];
   const others: string[] = [];
-  const where = formatRepository(repository);
   for (const signed of [...evidence.statements, ...evidence.lapsed]) {
     if (summaryVerifierId(signed.statement) !== promoteId) continue;
     const summary = readVerificationSummary(signed.statement);
-    const names = signed.statement.subject.map(({ name }) => name);
     if (!signed.signers.includes(promoter))
       others.push(`one is by ${signed.signers.join(", ")}, and the environment's promoter is ${promoter}`);
     else if ("problem" in summary) others.push(`one says nothing that can be read: ${summary.problem}`);
     else if (summary.result !== "PASSED") others.push("one says FAILED");
     else if (summary.environment !== environmentName)
       others.push(`one is for environment '${summary.environment ?? "(none)"}'`);
-    else if (!names.includes(where)) others.push(`one is for ${[...new Set(names)].join(", ")}`);
+    else if (!isOfRepository(signed.statement, repository))
+      others.push(`one is for ${[...new Set(signed.statement.subject.map(({ name }) => name))].join(", ")}`);
     else {
       const { policySerial: serial, policyDigest: digest, timeVerified } = summary;
       const made = { serial, digest, time: signed.time ?? timeVerified };

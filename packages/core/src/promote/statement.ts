@@ -7,7 +7,7 @@ import { dayBefore } from "../policy/day.ts";
 import { listDeferred } from "../policy/enforcement.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type Attachment, attachStatement } from "../signing/attach.ts";
-import { digestSet } from "../signing/statement.ts";
+import { digestSet, isOfRepository } from "../signing/statement.ts";
 import type { CollectedEvidence, Signer, VerifiedStatement } from "../signing/types.ts";
 import {
   buildVerificationSummary,
@@ -125,15 +125,14 @@ export function isAnswered(
 ): boolean {
   const [newest] = findAnswers(statements, answer);
   // What was said of the same image as another one may lie here as well: of this one it says nothing.
-  if (newest === undefined || !newest.names.every((name) => name === formatRepository(answer.to))) return false;
+  if (newest === undefined || !isOfRepository(newest.statement, answer.to)) return false;
   if (!isSameAnswer(newest, answer)) return false;
   return !findAnswers(lapsed, answer).some(
     ({ result, timeVerified }) => result !== "PASSED" && timeVerified >= newest.timeVerified,
   );
 }
 
-/** With the repositories that it is for. */
-type Answer = VerificationSummary & { names: readonly string[] };
+type Answer = VerificationSummary & Pick<VerifiedStatement, "statement">;
 
 /**
  * What the promoter said, the newest first, about this environment. A gate takes the newest alone, so what was said before it,
@@ -150,7 +149,7 @@ function findAnswers(
     )
     .flatMap(({ statement }): Answer[] => {
       const summary = readVerificationSummary(statement);
-      return "problem" in summary ? [] : [{ ...summary, names: statement.subject.map(({ name }) => name) }];
+      return "problem" in summary ? [] : [{ ...summary, statement }];
     })
     .filter(({ environment }) => environment === environmentName)
     .toSorted((a, b) => b.timeVerified.getTime() - a.timeVerified.getTime());

@@ -14,7 +14,7 @@ import {
   summary,
 } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
-import type { PolicyPointer } from "../policy/pointer-facts.ts";
+import type { PolicyPointer, WithdrawnThing } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
@@ -66,12 +66,22 @@ test("who speaks for a stage, in one environment or in any", () => {
   expect([...listStageSigners({ environments }, "scan", "nowhere")]).toEqual([]);
 });
 
-const promotion = (more: Parameters<typeof summary>[3] = {}, by = "promote") =>
-  summary("promote", by, [], { environment: "production", ...more });
+const child = digestOf("a child of the other image");
+const vetted = { registry: "registry.example", name: "vetted/shop" };
+const promotion = (more: Parameters<typeof summary>[3] = {}, by = "promote") => {
+  const of = { repository: vetted, digest: other, children: [child] };
+  return summary("promote", by, [], { image: of, environment: "production", ...more });
+};
+/** Nothing came before it. */
+const pointer: PolicyPointer = {
+  repositories: ["registry.example/vetted/goldenpath-policy"],
+  ...{ name: path.policy.name, serial: path.policy.serial, digest: path.digest, source: path.uri },
+  ...{ artifact: digestOf("its artifact"), activatedAt: ago(60 * minute), predecessors: [] },
+};
 const policyWith = (fields: Partial<LoadedPolicy["policy"]["scan"]> = {}): LoadedPolicy => ({
   ...path,
   // Nothing is withdrawn, by the policy in force.
-  inForce: {} as PolicyPointer,
+  inForce: pointer,
   policy: {
     ...path.policy,
     environments: { production: environment },
@@ -86,7 +96,6 @@ const policyWith = (fields: Partial<LoadedPolicy["policy"]["scan"]> = {}): Loade
 const toldScan = (minutesAgo: number) => ({ ...goldenpath, finishedOn: ago(minutesAgo * minute) });
 const otherSource = { source: { repository: "https://github.com/acme/till", commit: "b".repeat(40) } };
 
-const child = digestOf("a child of the other image");
 const base = digestOf("a base");
 const onBase = evidence(predicateTypes.base, "base", [child], {
   children: [{ digest: child, base: { digest: base } }],
@@ -104,7 +113,7 @@ const facts = (change: Partial<KnownFacts> = {}, ofOther: Partial<KnownFacts["ot
   now,
   own: { repository, digests: [image], evidence: { statements: [provenance("build")], lapsed: [] } },
   other: {
-    repository: { registry: "registry.example", name: "vetted/shop" },
+    repository: vetted,
     tag: "prod",
     digest: other,
     children: [child],
@@ -118,8 +127,16 @@ const withEvidence = (statements: VerifiedStatement[], lapsed: VerifiedStatement
   facts({}, { evidence: about(statements, lapsed) });
 const withdrawn = (thing: object): LoadedPolicy => ({
   ...policyWith(),
-  inForce: { withdrawals: [{ thing, reason: "r", owner: "o", at: now }] } as unknown as PolicyPointer,
+  inForce: { ...pointer, withdrawals: [{ thing: thing as WithdrawnThing, reason: "r", owner: "o", at: now }] },
 });
+
+/** A policy that came before, and what is made under it. */
+const former = { policy: { uri: "before.yaml", digest: digestOf("before"), serial: 1 } };
+const after = ({ supersededAt }: { supersededAt: Date }): LoadedPolicy => {
+  const { digest, serial } = former.policy;
+  const predecessors = [{ digest, serial, activatedAt: ago(9 * 60 * minute), supersededAt }];
+  return { ...policyWith(), inForce: { ...pointer, predecessors } };
+};
 
 function notInForce(): LoadedPolicy {
   const { inForce: _inForce, ...loaded } = policyWith();
@@ -158,6 +175,30 @@ describe("what another image has is known", () => {
     [
       "it was promoted elsewhere",
       withEvidence([provenance("build"), promotion({ environment: "staging" })]),
+      /that it was promoted/,
+    ],
+    [
+      "it was promoted as another image",
+      withEvidence([
+        provenance("build"),
+        promotion({ image: { repository: { ...vetted, name: "vetted/legacy" }, digest: other, children: [child] } }),
+      ]),
+      /that it was promoted/,
+    ],
+    [
+      "it was promoted under a policy that was never in force",
+      withEvidence([
+        provenance("build"),
+        promotion({ policy: { uri: "my.yaml", digest: digestOf("my own"), serial: 6 } }),
+      ]),
+      /that it was promoted/,
+    ],
+    [
+      "it was promoted under one that had been superseded",
+      facts(
+        { policy: after({ supersededAt: ago(2 * 60 * minute) }) },
+        { evidence: about([provenance("build"), promotion(former)]) },
+      ),
       /that it was promoted/,
     ],
     ["its promotion was refused", withEvidence([provenance("build"), promotion({ passed: false })]), /was promoted/],
@@ -217,6 +258,24 @@ describe("what another image has is known", () => {
     ["its scan is just not too old", facts({}, { scan: toldScan(60) })],
     ["another image was withdrawn", facts({ policy: withdrawn({ kind: "image", digest: digestOf("a third") }) })],
     ["another base was withdrawn", facts({ policy: withdrawn({ kind: "base", digest: digestOf("another base") }) })],
+    [
+      "it was promoted under the policy that was in force then",
+      facts(
+        { policy: after({ supersededAt: ago(5 * minute) }) },
+        { evidence: about([provenance("build"), promotion(former)]) },
+      ),
+    ],
+    [
+      "its newest promotion is as another image",
+      withEvidence([
+        provenance("build"),
+        promotion(),
+        promotion({
+          image: { repository: { ...vetted, name: "vetted/legacy" }, digest: other, children: [child] },
+          timeVerified: ago(minute),
+        }),
+      ]),
+    ],
     [
       "an earlier promotion was refused",
       withEvidence([provenance("build"), promotion(), promotion({ passed: false, timeVerified: ago(60 * minute) })]),

@@ -1,9 +1,12 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatRepository, isWithin, type Repository } from "@goldenpath/registry-client/oci/reference";
 import { judgeWithdrawals } from "../gate/withdrawn.ts";
+import { explainNotInForce } from "../policy/pointer.ts";
+import type { PolicyPointer } from "../policy/pointer-facts.ts";
 import type { LoadedPolicy, Policy } from "../policy/schema.ts";
 import { predicateTypes } from "../signing/predicates.ts";
 import { readProvenance } from "../signing/provenance.ts";
+import { isOfRepository } from "../signing/statement.ts";
 import type { CollectedEvidence, VerifiedStatement } from "../signing/types.ts";
 import { readVerificationSummary, summaryVerifierId } from "../signing/verification-summary.ts";
 import { type Stage, stageVerifierId } from "../stages.ts";
@@ -106,10 +109,12 @@ export function findObjection({ policy, now, own, other }: KnownFacts): string |
   if ([other.digest, ...other.children].some((digest) => own.digests.includes(digest)))
     return "it is the scanned image itself";
   const evidence = other.evidence.get(other.digest) ?? { statements: [], lapsed: [] };
-  if (!isPromoted(evidence, comparison.environment, environment.promoter))
-    return `nothing that counts says that it was promoted into '${comparison.environment}'`;
-  if (policy.inForce === undefined)
+  const { inForce } = policy;
+  if (inForce === undefined)
     return "what was withdrawn is told by the policy in force alone, and this one was not read from its place (`…:in-force`)";
+  const asked = { environment: comparison.environment, promoter: environment.promoter, inForce };
+  if (!isPromoted({ repository: other.repository, evidence }, asked))
+    return `nothing that counts says that it was promoted into '${comparison.environment}'`;
   const [withdrawn] = judgeWithdrawals({ policy, image: other, evidence: other.evidence });
   if (withdrawn !== undefined) return withdrawn.problem;
   const builders = listStageSigners(policy.policy, "build", comparison.environment);
@@ -129,20 +134,30 @@ function nameBelow(repository: Repository, prefixes: readonly string[]): string 
   return prefix === undefined ? undefined : formatRepository(repository).slice(prefix.length).replace(/^\//, "");
 }
 
-/** The newest word of the environment's promoter about this environment is a pass. */
-function isPromoted({ statements, lapsed }: Evidence, environment: string, promoter: string): boolean {
+const promoteId = stageVerifierId("promote");
+
+/**
+ * The newest word of the environment's promoter about this environment is a pass, of this very repository and under a
+ * policy that was in force then: the same image may have been let in as another one, or under a caller's own policy.
+ */
+function isPromoted(
+  { repository, evidence: { statements, lapsed } }: { repository: Repository; evidence: Evidence },
+  { environment, promoter, inForce }: { environment: string; promoter: string; inForce: PolicyPointer },
+): boolean {
   const read = (from: readonly VerifiedStatement[]): { time: number; passed: boolean }[] =>
     from
-      .filter(
-        ({ statement, signers }) =>
-          signers.includes(promoter) && summaryVerifierId(statement) === stageVerifierId("promote"),
-      )
-      .flatMap(({ statement }) => {
+      .filter(({ statement, signers }) => signers.includes(promoter) && summaryVerifierId(statement) === promoteId)
+      .flatMap(({ statement, time }) => {
         const summary = readVerificationSummary(statement);
         // Its time can't be told, so it may be the newest, and no pass.
         if ("problem" in summary) return [{ time: Number.POSITIVE_INFINITY, passed: false }];
         if (summary.environment !== environment) return [];
-        return [{ time: summary.timeVerified.getTime(), passed: summary.result === "PASSED" }];
+        const { policySerial: serial, policyDigest: digest, timeVerified } = summary;
+        const made = { serial, digest, time: time ?? timeVerified };
+        const isOfHere =
+          isOfRepository(statement, repository) && explainNotInForce(inForce, repository, made) === undefined;
+        const passed = summary.result === "PASSED";
+        return passed && !isOfHere ? [] : [{ time: timeVerified.getTime(), passed }];
       });
   const [newest] = read(statements).toSorted((a, b) => b.time - a.time || Number(a.passed) - Number(b.passed));
   if (newest?.passed !== true) return false;

@@ -70,6 +70,12 @@ export function buildSubjects(repository: Repository, digests: readonly Digest[]
   return [...new Set(digests)].map((digest) => ({ name: formatRepository(repository), digest: digestSet(digest) }));
 }
 
+/** Whether each subject is called by this repository: the same image may be in others, of which it says nothing. */
+export function isOfRepository({ subject }: Pick<Statement, "subject">, repository: Repository): boolean {
+  const name = formatRepository(repository);
+  return subject.length > 0 && subject.every((each) => each.name === name);
+}
+
 export function namesSubject(statement: Statement, digest: Digest): boolean {
   return statement.subject.some((subject) => isDigestIn(subject.digest, digest));
 }

@@ -120,12 +120,6 @@ const accepted: readonly Accepted[] = [
     reason: "it is never taken: a base without an approval has digests",
   },
   {
-    file: "packages/core/src/gate/judge-approvals.ts",
-    line: "const [against = [], ...others] = [base, ...sameLayers].map((version) => objectTo(version, facts));",
-    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
-    reason: "it is never taken: of versions there is one at the least, the base",
-  },
-  {
     file: "packages/core/src/gate/problems.ts",
     line: "} catch {",
     mutator: "BlockStatement",

@@ -50,8 +50,8 @@ function explainObjection(child: unknown, { stage, facts }: StageScope): string 
   if (!parsed.success) return `by whose approval the base counts can't be read in what ${stage} found`;
   const { base, sameLayers } = parsed.data;
   if (base === undefined || base === null) return undefined;
-  const [against = [], ...others] = [base, ...sameLayers].map((version) => objectTo(version, facts));
-  if ([against, ...others].some((each) => each.length === 0)) return undefined;
+  const against = objectTo(base, facts);
+  if (against.length === 0 || sameLayers.some((version) => objectTo(version, facts).length === 0)) return undefined;
   return `the approval of the base ${base.digest ?? "that it names"} counts no more: ${against.join("; ")}`;
 }
 

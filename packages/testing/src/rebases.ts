@@ -56,6 +56,8 @@ export function policyWith(
 ): LoadedPolicy {
   const { build } = policy.policy;
   const at = { reason: "a leaked key", owner: "security@acme.example", at: ago(day) };
+  const told = { predecessors: [], withdrawals: withdrawals.map((thing) => ({ thing, ...at })) };
+  const inForce = told as unknown as NonNullable<LoadedPolicy["inForce"]>;
   return {
     ...policy,
     policy: {
@@ -70,9 +72,7 @@ export function policyWith(
       ],
       build: { ...build, strategies: ["buildpacks", "rebase"], builders: [...build.builders, ...builders] },
     },
-    inForce: { withdrawals: withdrawals.map((thing) => ({ thing, ...at })) } as unknown as NonNullable<
-      LoadedPolicy["inForce"]
-    >,
+    ...(withdrawals.length === 0 ? {} : { inForce }),
   };
 }
 

@@ -283,18 +283,17 @@ interface MadeUnder {
 const isUnder = ({ serial, digest }: MadeUnder, version: { serial: number; digest: Digest }): boolean =>
   version.serial === serial && isDigestIn(digest, version.digest);
 
-/** An invalid time is before none. */
-const isBefore = (time: Date, end: Date): boolean => time.getTime() <= end.getTime() + underWay;
+/** What was made at a time may be of a run that had begun before the end. Of an invalid time that is never known. */
+const mayHaveBegunBefore = (end: Date, time: Date): boolean => time.getTime() <= end.getTime() + underWay;
 
 /**
  * Whether a policy that something was made under was in force then, and nobody has revoked it since. Where no pointer says
  * what was in force, nothing is promoted either, and any will do.
  */
 export function wasInForce({ inForce }: Pick<LoadedPolicy, "inForce">, made: MadeUnder): boolean {
-  const before = inForce?.predecessors;
-  if (before === undefined) return true;
-  const known = before.find((each) => isUnder(made, each));
-  return known !== undefined && known.revoked !== true && isBefore(made.time, known.supersededAt);
+  if (inForce === undefined) return true;
+  const known = inForce.predecessors.find((each) => isUnder(made, each));
+  return known !== undefined && known.revoked !== true && mayHaveBegunBefore(known.supersededAt, made.time);
 }
 
 /**
@@ -312,10 +311,10 @@ export function explainNotInForce(pointer: PolicyPointer, repository: Repository
     pointer.predecessors.length >= maxPredecessors &&
     oldest !== undefined &&
     serial < oldest.serial &&
-    isBefore(time, oldest.activatedAt);
+    mayHaveBegunBefore(oldest.activatedAt, time);
   if (known === undefined)
     return isForgotten ? undefined : `under serial ${serial} of a policy that was never in force`;
-  return isBefore(time, known.supersededAt)
+  return mayHaveBegunBefore(known.supersededAt, time)
     ? undefined
     : `under serial ${serial} of the policy, after that had been superseded`;
 }

@@ -5,7 +5,7 @@ import { isCounted, type Violation, verdictOf } from "../result.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { stageEvidence } from "../stages.ts";
 import { judgePromotedSource } from "./binding.ts";
-import type { GateDecision, GateFacts, MissingEvidence, StageScope } from "./facts.ts";
+import { type GateDecision, type GateFacts, type MissingEvidence, platformToTell, type StageScope } from "./facts.ts";
 import { decideBuildStage } from "./judge-build.ts";
 import { judgePromotedOrigin } from "./judge-origin.ts";
 import { type AcceptedEvidence, judgeOwnRules } from "./judge-own-rules.ts";
@@ -46,7 +46,7 @@ export function decideGate(facts: GateFacts): GateDecision {
   const days = { enforceFrom: facts.policy.policy.enforceFrom, now: facts.now };
   for (const digest of new Set([facts.image.digest, ...facts.image.children])) {
     const evidence = evidenceAbout(facts, digest);
-    const platform = facts.image.platforms?.get(digest);
+    const platform = platformToTell(facts.image, digest);
     for (const requirement of facts.environment.requires) {
       const scope: StageScope = { facts, digest, stage: requirement.stage, requirement, evidence };
       const decision = judges[stageEvidence(scope.stage).judge](scope);

@@ -6,7 +6,7 @@ import { readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import { readVerificationSummary, summaryVerifierId } from "../signing/verification-summary.ts";
 import { rowOfStage, type Stage, stageEvidence, stageVerifierId } from "../stages.ts";
-import type { GateDecision, GateFacts } from "./facts.ts";
+import { type GateDecision, type GateFacts, platformToTell } from "./facts.ts";
 
 /** One required stage, about the image and whatever is in it. */
 export interface ExplainedStage {
@@ -61,7 +61,7 @@ export function explainGate(facts: GateFacts, decision: GateDecision): GateExpla
 }
 
 function describeSubject({ image }: GateFacts, digest: Digest): string {
-  const platform = image.platforms?.get(digest);
+  const platform = platformToTell(image, digest);
   if (image.children.includes(digest)) return platform ?? shortDigest(digest);
   return "the index";
 }

@@ -43,6 +43,11 @@ export interface GateFacts {
   rebases?: { times: number; most: number; maxAge: number };
 }
 
+/** What a message says beside a digest. A single image is its own child: its platform says nothing that its digest does not. */
+export function platformToTell({ digest: own, platforms }: GateFacts["image"], digest: Digest): string | undefined {
+  return digest === own ? undefined : platforms?.get(digest);
+}
+
 /** One stage whose evidence about one digest is not accepted, and why. */
 export interface MissingEvidence {
   stage: Stage;

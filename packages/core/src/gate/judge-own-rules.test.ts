@@ -107,6 +107,24 @@ test("the platform of an image in an index is that of its own config, whatever t
   expect(facts.image.platforms).toEqual(new Map([[child, "linux/amd64"]]));
 });
 
+test("a single image's platform is a fact as well, which nothing is told with", () => {
+  const digest = digestOf("a single image");
+  const config = { os: "linux", architecture: "arm64", variant: "v8", rootfs: { type: "layers", diff_ids: [] } };
+  const reference = { registry: "registry.example", name: "quarantine/shop", digest };
+  const image = { reference, mediaType: "x/y", size: 1, children: [{ digest, config }] } as unknown as ImageFacts;
+  const told = (expression: string) => {
+    const policy = { ...forProduction, policy: { ...forProduction.policy, rules: [rule(expression)] } };
+    const asked = { environmentName: "production", policy, now: ago(0), place: "from" };
+    const facts = describeGate(image, new Map(), asked as Parameters<typeof describeGate>[2]);
+    return decideGate(facts).violations.filter(({ rule: name }) => name === "gate.rule");
+  };
+  expect(told('image.platform.startsWith("linux/arm64")')).toEqual([]);
+  const [refused, ...others] = told('image.platform == "linux/amd64"');
+  expect(others).toEqual([]);
+  expect(refused?.problem).toContain("it is wrong");
+  expect(refused).not.toHaveProperty("platform");
+});
+
 test("of the platforms of an index each is a fact, and what is told is told with it", () => {
   const children = [digestOf("one"), digestOf("two")] as const;
   const platforms = new Map([[children[0], "linux/amd64"]]);

@@ -9,7 +9,7 @@ import { predicateTypes } from "../signing/predicates.ts";
 import { type Provenance, readProvenance } from "../signing/provenance.ts";
 import type { VerifiedStatement } from "../signing/types.ts";
 import type { Stage } from "../stages.ts";
-import type { GateFacts } from "./facts.ts";
+import { type GateFacts, platformToTell } from "./facts.ts";
 
 /** What the gate accepted about one digest. */
 export interface AcceptedEvidence {
@@ -39,8 +39,9 @@ export function judgeOwnRules(
       },
       ...{ environment: environmentName, accepted: about, source: findSource(about), now },
     });
+    const told = platformToTell(image, digest);
     return askEnvironment(policy.policy.rules, environmentName, values).map(({ name: _name, own, ...each }) =>
-      deferViolation({ ...each, thing, ...(platform === undefined ? {} : { platform }) }, days, own),
+      deferViolation({ ...each, thing, ...(told === undefined ? {} : { platform: told }) }, days, own),
     );
   });
 }

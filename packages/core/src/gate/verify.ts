@@ -117,13 +117,8 @@ export function describeGate(
 ): GateFacts {
   const { digest, registry, name } = reference;
   const layers = new Map(children.map((child) => [child.digest, child.config.rootfs.diff_ids]));
-  // A single image is its own child, and its platform says nothing that its digest does not. Of the images in an index
-  // it is by their own configs: the same image may be in another index, as of another platform.
-  const platforms = new Map(
-    children
-      .filter((child) => child.digest !== digest)
-      .map((child) => [child.digest, formatPlatform(platformOf(child))]),
-  );
+  // By their own configs: the same image may be in another index, as of another platform.
+  const platforms = new Map(children.map((child) => [child.digest, formatPlatform(platformOf(child))]));
   return {
     ...asked,
     environment: findEnvironment(asked.policy, asked.environmentName),

@@ -1,4 +1,4 @@
-import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { resolveBases } from "@goldenpath/core/base/approval/gather";
 import { fixText } from "@goldenpath/core/base/context/fix";
@@ -50,7 +50,8 @@ function count(problems: readonly ContextProblem[]): string {
 async function fixFiles(folder: string, problems: readonly ContextProblem[]): Promise<ContextProblem[]> {
   const done: ContextProblem[] = [];
   for (const [file, own] of Map.groupBy(problems, (each) => each.file)) {
-    const path = join(folder, file);
+    // Of a link what it leads to, within the folder: the link itself stays.
+    const path = await realpath(join(folder, file));
     const before = await readFile(path, "utf8");
     const { text, fixed } = fixText(before, own);
     if (fixed.length === 0) continue;

@@ -8,6 +8,8 @@ const pomPlaces: Readonly<Record<string, MentionUse>> = {
   "image/builder": "build",
   "image/runImage": "base",
   "from/image": "base",
+  // jib's own property, also a profile's.
+  "properties/jib.from.image": "base",
 };
 
 /** Images of spring-boot-maven-plugin and jib-maven-plugin, wherever in a POM they are configured. */
@@ -24,11 +26,6 @@ export function readPomMentions(file: string, text: string): FileMentions {
     for (const { name, children } of root.children)
       if (name === "properties") for (const each of children) properties.set(each.name, each.text);
     walk(root, "");
-    const own = properties.get("jib.from.image");
-    if (own !== undefined) {
-      const line = text.slice(0, text.indexOf("<jib.from.image>")).split("\n").length;
-      found.mentions.push({ file, line, name: own, use: "base" });
-    }
   } catch (error) {
     if (!(error instanceof UnfitXml)) throw error;
     found.unread.push({ file, line: error.line, message: error.message });
@@ -60,20 +57,25 @@ export function readGradleMentions(file: string, text: string): FileMentions {
   const found: FileMentions = { mentions: [], unread: [] };
   const tokens = tokenize(text);
   const blocks: string[] = [];
+  // Of the blocks those that are of the task.
+  let tasks = 0;
+  const isTask = (block = ""): boolean => /bootBuildImage|BootBuildImage/.test(block);
   for (const [index, token] of tokens.entries()) {
     if (token.kind === "sign" && token.value === "{") blocks.push(wordBefore(tokens, index));
-    else if (token.kind === "sign" && token.value === "}") blocks.pop();
+    else if (token.kind === "sign" && token.value === "}") tasks -= isTask(blocks.pop()) ? 1 : 0;
+    if (token.kind === "sign" && token.value === "{") tasks += isTask(blocks.at(-1)) ? 1 : 0;
     if (token.kind !== "word") continue;
     // `from.image = '…'` and `from { image = '…' }`.
     const isOfFrom =
       blocks.at(-1) === "from" || (tokens[index - 1]?.value === "." && tokens[index - 2]?.value === "from");
-    const use = token.value === "image" ? (isOfFrom ? "base" : undefined) : gradleWords[token.value];
-    const isKnown = token.value === "image" || blocks.some((each) => /bootBuildImage|BootBuildImage/.test(each));
-    if (use === undefined || !isKnown) continue;
+    const word = token.value.replace(/^set(?=[A-Z])/, "").replace(/^[A-Z]/, (first) => first.toLowerCase());
+    const isOfTask = tokens[index - 1]?.value === "." && tokens[index - 2]?.value === "bootBuildImage";
+    const use = word === "image" ? (isOfFrom ? "base" : undefined) : gradleWords[word];
+    if (use === undefined || !(word === "image" || isOfTask || tasks > 0)) continue;
     const value = valueAfter(tokens, index);
     if (value === undefined) continue;
     const mention: Mention = { file, line: value.line, name: value.value, use };
-    if (value.kind !== "text" || value.isTemplate === true)
+    if (value.kind !== "text" || value.isTemplate === true || !isWhole(tokens, tokens.indexOf(value)))
       found.unread.push({
         file,
         line: value.line,
@@ -86,12 +88,25 @@ export function readGradleMentions(file: string, text: string): FileMentions {
 
 type Tokens = ReturnType<typeof tokenize>;
 
+/** `from.with {`, `from.apply {`: what is in them is said of what stands before. */
+const scopes: ReadonlySet<string> = new Set(["with", "tap", "apply", "run", "also", "let", "configure"]);
+
 /** `tasks.named<BootBuildImage>("bootBuildImage") {` → `bootBuildImage`; `from {` → `from`. */
 function wordBefore(tokens: Tokens, brace: number): string {
-  const line = tokens.slice(0, brace).toReversed();
-  const end = line.findIndex(({ kind, value }) => kind === "end" || value === "{" || value === "}");
-  const words = (end === -1 ? line : line.slice(0, end)).filter(({ kind }) => kind === "word" || kind === "text");
+  const words: Tokens[number][] = [];
+  for (let at = brace - 1; at >= 0; at -= 1) {
+    const token = tokens[at];
+    if (token === undefined || token.kind === "end" || token.value === "{" || token.value === "}") break;
+    if (token.kind !== "sign" && !scopes.has(token.value)) words.push(token);
+  }
   return words.some(({ value }) => /^bootBuildImage$/i.test(value)) ? "bootBuildImage" : (words[0]?.value ?? "");
+}
+
+/** Whether nothing is done with a text: added to it, or called of it. */
+function isWhole(tokens: Tokens, at: number): boolean {
+  let next = tokens[at + 1];
+  if (next?.value === ")") next = tokens[at + 2];
+  return next === undefined || next.kind === "end" || next.value === "}";
 }
 
 /** What is given by `= X`, `.set(X)`, `(X)` or plainly. */

@@ -16,6 +16,22 @@ export function readProjectMentions(file: string, text: string): FileMentions {
   }
   const found: FileMentions = { mentions: [], unread: [] };
   const lines = text.split("\n");
+  // Only where it is all that is given, and by this key: elsewhere it may be anything's name.
+  const lineOf = (value: string, key: string): number => {
+    const quoted = [`"${value}"`, `'${value}'`];
+    const at = lines.flatMap((each, index) =>
+      !each.trimStart().startsWith("#") && quoted.some((one) => each.includes(one)) ? [index] : [],
+    );
+    const own = at.find(
+      (index) =>
+        lines[index]
+          ?.split("=")[0]
+          ?.trim()
+          .replace(/^.*[.\s{,"'](?=[^.\s{,"']+["']?$)/, "")
+          .replace(/["']$/, "") === key,
+    );
+    return (own ?? at[0] ?? 0) + 1;
+  };
   const walk = (value: unknown, key: string): void => {
     if (Array.isArray(value)) for (const each of value) walk(each, key);
     else if (typeof value === "object" && value !== null)
@@ -23,8 +39,7 @@ export function readProjectMentions(file: string, text: string): FileMentions {
     else if (typeof value === "string") {
       const name = /^docker:\/\//.test(value) ? value.slice("docker://".length) : key === "builder" ? value : undefined;
       if (name === undefined) return;
-      const line = lines.findIndex((each) => each.includes(value) && !each.trimStart().startsWith("#")) + 1;
-      found.mentions.push({ file, line: Math.max(1, line), name, use: "build" });
+      found.mentions.push({ file, line: lineOf(value, key), name, use: "build" });
     }
   };
   walk(table, "");

@@ -1,4 +1,4 @@
-import { isMap, isPair, isScalar, isSeq, type Node, parseDocument, type Scalar, visit } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, parseDocument, type Scalar, visit, type YAMLMap } from "yaml";
 import { readDockerfileMentions } from "./dockerfile.ts";
 import type { FileMentions, Mention, MentionUse } from "./mention.ts";
 
@@ -27,61 +27,124 @@ const workflowPlaces: readonly Place[] = [
  * Dockerfile within it is read as one.
  */
 export function readComposeMentions(file: string, text: string): FileMentions {
-  return readPlaces(file, text, composePlaces, (path, root) => {
-    const service = root.getIn(path.slice(0, 2));
-    return !(path[2] === "image" && isMap(service) && service.has("build"));
-  });
+  return readPlaces(file, text, composePlaces, (path, beside) => !(path[2] === "image" && beside.has("build")));
 }
 
 export function readWorkflowMentions(file: string, text: string): FileMentions {
   return readPlaces(file, text, workflowPlaces, () => true);
 }
 
-type Root = ReturnType<typeof parseDocument>;
+/** What a value is in one map: the keys beside it. */
+type Counts = (path: readonly string[], beside: ReadonlySet<string>) => boolean;
 
-function readPlaces(
-  file: string,
-  text: string,
-  places: readonly Place[],
-  counts: (path: readonly string[], root: Root) => boolean,
-): FileMentions {
-  const lineOf = (offset: number): number => text.slice(0, offset).split("\n").length;
+/** No file has as many values where images may stand; aliases of aliases would. */
+const maxVisited = 50_000;
+
+/** Maps that are merged into one another; one that is merged into itself would have no end. */
+const maxMerged = 100;
+
+const inlinePath = ["services", "*", "build", "dockerfile_inline"];
+
+function readPlaces(file: string, text: string, places: readonly Place[], counts: Counts): FileMentions {
+  const ends = [...text.matchAll(/\n/g)].map(({ index }) => index);
+  const lineOf = (offset: number): number => {
+    let [low, high] = [0, ends.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((ends[middle] ?? 0) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low + 1;
+  };
   const root = parseDocument(text, { prettyErrors: false, version: "1.2", logLevel: "error" });
   const [fault] = root.errors;
   if (fault !== undefined)
     return { mentions: [], unread: [{ file, line: lineOf(fault.pos[0]), message: "it can't be read as YAML" }] };
+  const document = { resolve: resolverOf(root), left: maxVisited };
   const found: FileMentions = { mentions: [], unread: [] };
-  visit(root, {
-    Scalar(key, node, ancestors) {
-      // A key of a map is no value.
-      if (key === "key" || typeof node.value !== "string") return;
-      const path = pathOf(ancestors as readonly Node[], node);
+  const patterns = [...places.map(({ path }) => path), inlinePath];
+  // As the tools read it: through aliases and merged maps, and nowhere but where images may stand.
+  const walk = (given: unknown, path: readonly string[], beside: ReadonlySet<string>): void => {
+    const leads = patterns.some((each) => each.length >= path.length && matches(path, each.slice(0, path.length)));
+    if (!leads || --document.left < 0) return;
+    const node = document.resolve(given);
+    if (isMap(node)) {
+      const fields = fieldsOf(node, document);
+      const names = new Set(fields.keys());
+      for (const [name, value] of fields) walk(value, [...path, name], names);
+    } else if (isSeq(node))
+      for (const [index, each] of node.items.entries()) walk(each, [...path, String(index)], beside);
+    else if (isScalar(node) && typeof node.value === "string") {
       const line = lineOf(node.range?.[0] ?? 0);
-      if (matches(path, ["services", "*", "build", "dockerfile_inline"])) {
-        const inline = readDockerfileMentions(file, node.value, line + (node.type === "BLOCK_LITERAL" ? 1 : 0));
+      if (matches(path, inlinePath)) {
+        const isBlock = node.type === "BLOCK_LITERAL" || node.type === "BLOCK_FOLDED";
+        const inline = readDockerfileMentions(file, fillInline(node.value), line + (isBlock ? 1 : 0));
         found.mentions.push(...inline.mentions);
         found.unread.push(...inline.unread);
         return;
       }
       const place = places.find((each) => matches(path, each.path));
-      if (place === undefined || !counts(path, root)) return;
-      take(found, { file, line }, node, place);
-    },
-    Alias(_key, node, ancestors) {
-      const path = pathOf(ancestors as readonly Node[], node);
-      const line = lineOf(node.range?.[0] ?? 0);
-      const place = places.find((each) => matches(path, each.path));
-      if (place !== undefined)
-        found.unread.push({ file, line, use: place.use, message: "an alias stands for an image: write it out" });
-    },
-  });
+      if (place !== undefined && counts(path, beside)) take(found, { file, line }, node, place);
+    }
+  };
+  walk(root.contents, [], new Set());
+  if (document.left < 0) found.unread.push({ file, line: 1, message: "it names more than anybody can look at" });
   return found;
 }
 
+/** What stands behind aliases. The library looks through the whole document for each. */
+function resolverOf(root: ReturnType<typeof parseDocument>): (node: unknown) => unknown {
+  const anchors = new Map<string, unknown>();
+  const targets = new Map<unknown, unknown>();
+  visit(root, {
+    Node(_key, node) {
+      if (isAlias(node)) targets.set(node, anchors.get(node.source));
+      else if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return (node) => (isAlias(node) ? targets.get(node) : node);
+}
+
+interface Resolved {
+  resolve(node: unknown): unknown;
+  /** So many values are looked at yet. */
+  left: number;
+}
+
+/** A map's own fields, and those that it takes from others by `<<`, of which the first that has one counts. */
+function fieldsOf(map: YAMLMap, document: Resolved, depth = 0): Map<string, unknown> {
+  const nameOf = (key: unknown): string => (isScalar(key) ? String(key.value) : "");
+  const fields = new Map(map.items.map(({ key, value }) => [nameOf(key), value as unknown]));
+  const merged = fields.get("<<");
+  fields.delete("<<");
+  if (merged === undefined) return fields;
+  document.left -= depth > maxMerged ? maxVisited : 1 + fields.size;
+  if (document.left < 0) return fields;
+  const from = document.resolve(merged);
+  for (const each of isSeq(from) ? from.items.map(document.resolve) : [from])
+    if (isMap(each))
+      for (const [name, value] of fieldsOf(each, document, depth + 1)) if (!fields.has(name)) fields.set(name, value);
+  return fields;
+}
+
+/** As compose hands it on: it fills in variables itself, of which nobody here knows the value, and `$$` is a `$`. */
+function fillInline(text: string): string {
+  return text.replaceAll(/\$(?:\$|\w+|\{\w+(?::?-([^{}$]*)|[^}]*)\})/g, (whole, given: string | undefined) =>
+    whole === "$$" ? "$" : (given ?? "UNSET-VARIABLE"),
+  );
+}
+
 function take(found: FileMentions, at: Pick<Mention, "file" | "line">, node: Scalar, { use, after = "" }: Place): void {
-  const written = String(node.value);
-  if (!written.startsWith(after)) return;
-  const name = fillDefaults(written.slice(after.length));
+  const written = String(node.value).trim();
+  // A list's entry has its name before it.
+  const filled = fillDefaults(written).replace(/^[^=/:$]*=(?=docker-image:|\$)/, "");
+  if (!filled.startsWith(after)) {
+    // Where it begins with what nobody knows, it may be an image.
+    if (use === "build" && /^[\w-]*:?\$/.test(filled))
+      found.unread.push({ ...at, use, message: `'${written}' can't be resolved: it has a variable without a value` });
+    return;
+  }
+  const name = filled.slice(after.length);
   if (name === "") return;
   if (/\$/.test(name))
     found.unread.push({ ...at, use, message: `'${written}' can't be resolved: it has a variable without a value` });
@@ -91,14 +154,6 @@ function take(found: FileMentions, at: Pick<Mention, "file" | "line">, node: Sca
 /** `${TAG:-1.2}` → `1.2`, as compose has it where nobody sets the variable. */
 function fillDefaults(text: string): string {
   return text.replaceAll(/\$\{\w+:?-([^{}$]*)\}/g, "$1");
-}
-
-/** The keys from the root to a node: names, and places in lists. */
-function pathOf(ancestors: readonly Node[], node: Node): string[] {
-  return ancestors.flatMap((each, index) => {
-    if (isPair(each)) return [isScalar(each.key) ? String(each.key.value) : ""];
-    return isSeq(each) ? [String(each.items.indexOf(ancestors[index + 1] ?? node))] : [];
-  });
 }
 
 function matches(path: readonly string[], pattern: readonly string[]): boolean {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { detectStrategies } from "./detect.ts";
 import { detectEcosystems } from "./survey/ecosystems.ts";
@@ -50,7 +51,13 @@ export function listApplications(tree: SurveyedTree, context: string): Applicati
   const applications = tree.below
     .filter(({ path }) => found.has(path))
     .map((survey) => ({ path: survey.path, ...describe(survey, owners.get(survey.path), context) }));
-  return applications.map(({ path, ...application }) => ({ ...application, name: nameOf(path, found) }));
+  const names = applications.map(({ path }) => nameOf(path, found));
+  // `services/api` beside `services-api`: no two may be pushed to one repository.
+  return applications.map(({ path, ...application }, at) => {
+    const name = names[at] ?? "";
+    const isAlone = names.indexOf(name) === names.lastIndexOf(name);
+    return { ...application, name: isAlone ? name : `${name}-${hashOf(path)}` };
+  });
 }
 
 /** `a/b/c` → `a`, `a/b`. */
@@ -75,6 +82,10 @@ function nameOf(path: string, all: ReadonlySet<string>): string {
   const last = posix.basename(path);
   const isShared = [...all].some((other) => other !== path && slugOf(posix.basename(other)) === slugOf(last));
   return slugOf(isShared ? path : last);
+}
+
+function hashOf(path: string): string {
+  return createHash("sha256").update(path).digest("hex").slice(0, 8);
 }
 
 function slugOf(text: string): string {

@@ -55,7 +55,7 @@ describe("the command", () => {
     const maven = { name: "maven", wrapper: undefined } as const;
     const flags = (module: { path: string; alone?: boolean }) =>
       renderCommand(maven, { goals: ["package"], properties: {}, module }).filter((each) => !each.startsWith("-D"));
-    const always = ["mvn", "--batch-mode", "--no-transfer-progress", "--projects", "services/web"];
+    const always = ["mvn", "--batch-mode", "--no-transfer-progress", "--file", "pom.xml", "--projects", "services/web"];
     expect(flags({ path: "services/web" })).toEqual([...always, "--also-make", "package"]);
     expect(flags({ path: "services/web", alone: true })).toEqual([...always, "package"]);
     expect(nameTask("jibBuildTar", "services/web")).toBe(":services:web:jibBuildTar");

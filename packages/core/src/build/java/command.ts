@@ -67,7 +67,8 @@ export function nameTask(task: string, module: string | undefined): string {
   return module === undefined ? task : `:${module.split("/").join(":")}:${task}`;
 }
 
-const mavenFlags = ["--batch-mode", "--no-transfer-progress"];
+/** The file that was read: `.mvn/maven.config` may name another one, and the command line goes before that. */
+const mavenFlags = ["--batch-mode", "--no-transfer-progress", "--file", "pom.xml"];
 const mavenProperties: Properties = {
   skipTests: "true",
   "style.color": "never",

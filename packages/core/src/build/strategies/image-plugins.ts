@@ -1,4 +1,5 @@
 import type { SourcePlace } from "@goldenpath/foundation/errors";
+import { replaceProperties } from "../survey/maven.ts";
 import type { MavenPlugin, MavenProject, Survey, XmlElement } from "../survey/survey.ts";
 
 /** A plugin that makes images, by the names that Maven and Gradle have for it. */
@@ -78,8 +79,41 @@ function descend(element: XmlElement, [name, ...rest]: readonly string[]): XmlEl
   return name === undefined ? [element] : childrenOf(element, name).flatMap((each) => descend(each, rest));
 }
 
+/** Maven takes `run-image` and `builder-` for the fields `runImage` and `builder` of what a parameter is made of. */
 function childrenOf({ children }: XmlElement, name: string): XmlElement[] {
-  return children.filter((child) => child.name === name);
+  return children.filter((child) => child.name === name || fieldOf(child.name) === name);
+}
+
+function fieldOf(name: string): string {
+  const humped = name
+    .split("-")
+    .map((part) => part.charAt(0).toUpperCase() + part.slice(1))
+    .join("");
+  return humped.charAt(0).toLowerCase() + humped.slice(1);
+}
+
+/** With those whose name has a property in it that is not known here, which only Maven can tell. */
+export function listPossiblePlugins(maven: MavenProject | undefined, { maven: names }: ImagePlugin): MavenPlugin[] {
+  const mayBe = (text: string, wanted: string): boolean => text === wanted || text.includes("${");
+  return (maven?.plugins ?? []).filter(
+    ({ groupId, artifactId }) => mayBe(groupId, names.groupId) && mayBe(artifactId, names.artifactId),
+  );
+}
+
+/**
+ * What holds of a setting where several POMs have it: the project's own goes before its parents', and a profile that is
+ * not on has no say. Of the nearest POM all that it has, as its own configuration and that of an execution may differ.
+ */
+export function findNearest(
+  maven: MavenProject | undefined,
+  plugin: ImagePlugin,
+  path: readonly string[],
+): PomSetting[] {
+  const plugins = listMavenPlugins(maven, plugin).filter(({ profile }) => profile === undefined);
+  const settings = findSettings(plugins, path);
+  return settings
+    .filter(({ place }) => place.file === settings[0]?.place.file)
+    .map((each) => ({ ...each, text: replaceProperties(each.text, maven?.properties ?? {}) }));
 }
 
 /** `pom.xml:12` */

@@ -37,7 +37,8 @@ export async function readGradle(
   const names = build?.names ?? noNames;
   const own = script === undefined ? undefined : await readScript(reader, posix.join(path, script), names);
   const inherited = await readInherited(reader, path, build);
-  remarks.push(...(own?.unread ?? []), ...(settings === undefined ? [] : (build?.settings.unread ?? [])));
+  const unread = [...(own?.unread ?? []), ...(settings === undefined ? [] : (build?.settings.unread ?? []))];
+  remarks.push(...unread.slice(0, maxRemarks));
   const plugins = [...(own?.plugins ?? []), ...inherited];
   const conventions = build === undefined ? [] : await readConventions(reader, build, plugins, remarks);
   return {
@@ -46,6 +47,9 @@ export async function readGradle(
     modules: settings === undefined ? [] : (build?.settings.modules ?? []),
   };
 }
+
+/** Of one script: whoever reads a hundred does not read more. */
+const maxRemarks = 100;
 
 function readScript(reader: DescriptorReader, file: string, names: BuildNames): Promise<BuildScript | undefined> {
   return reader.read(file, (text) => readBuildScript(text, file, names));
@@ -123,9 +127,11 @@ async function readConventions(
       `${folder}/kotlin/${id}.gradle.kts`,
     ])) {
       const read = await reader.readIfThere(script, (text) => readBuildScript(text, script, build.names));
-      found.push(...(read?.plugins ?? []));
-      waiting.push(...(read?.plugins ?? []).map((plugin) => plugin.id));
-      remarks.push(...(read?.unread ?? []));
+      for (const plugin of read?.plugins ?? []) {
+        found.push(plugin);
+        waiting.push(plugin.id);
+      }
+      remarks.push(...(read?.unread ?? []).slice(0, maxRemarks));
     }
   }
   return found;

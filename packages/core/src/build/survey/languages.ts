@@ -30,7 +30,7 @@ export function readPackage(text: string): NodePackage {
 }
 
 /** A plain or quoted text of a list, up to where it ends. */
-const listed = /^(?:'([^']*)'|"([^"\\]*)"|([^'"&*!|>[{\],}][^,[\]{}]*?))\s*$/;
+const listed = /^(?:'([^']*)'|"([^"\\]*)"|([^'"&*!|>[{\],}][^,[\]{}]*))$/;
 
 function readListed(text: string): string | undefined {
   const [, single, double, plain] = listed.exec(text.trim()) ?? [];

@@ -197,14 +197,11 @@ function withRuns(plugins: readonly MavenPlugin[], properties: Readonly<Record<s
 
 /** A plugin without a version has that of its `pluginManagement`. */
 function withVersions(plugins: readonly MavenPlugin[]): MavenPlugin[] {
-  return plugins.map((plugin) => {
-    const managed = plugins.find(
-      (each) =>
-        each.isManaged &&
-        each.groupId === plugin.groupId &&
-        each.artifactId === plugin.artifactId &&
-        each.version !== undefined,
-    );
-    return { ...plugin, version: plugin.version ?? managed?.version };
-  });
+  const nameOf = ({ groupId, artifactId }: MavenPlugin): string => `${groupId}:${artifactId}`;
+  const managed = new Map<string, string>();
+  for (const plugin of plugins) {
+    if (plugin.isManaged && plugin.version !== undefined && !managed.has(nameOf(plugin)))
+      managed.set(nameOf(plugin), plugin.version);
+  }
+  return plugins.map((plugin) => ({ ...plugin, version: plugin.version ?? managed.get(nameOf(plugin)) }));
 }

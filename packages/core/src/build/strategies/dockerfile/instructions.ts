@@ -1,3 +1,4 @@
+import { trimEnd } from "@goldenpath/foundation/text/clean";
 import { DockerfileProblem, splitWords } from "./words.ts";
 
 /** One instruction, its continued lines as one. */
@@ -38,7 +39,7 @@ export function readInstructions(text: string): InstructionFile {
   const lines = text
     .replace(/^\u{feff}/u, "")
     .split("\n")
-    .map((line) => line.replace(/\r+$/, ""));
+    .map((line) => trimEnd(line, "\r"));
   requireSameSpace(lines);
   const { escapedBy, syntax } = readDirectives(lines);
   const instructions: Instruction[] = [];
@@ -78,15 +79,20 @@ function requireSameSpace(lines: readonly string[]): void {
   throw new DockerfileProblem(`it has the character ${name}, which is white space to some and not to others`, at + 1);
 }
 
-const directive = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
+/** As ECMAScript has white space, and as Go's expressions have it: of ASCII alone, and without U+000B. */
+const directive = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/s;
+const plainDirective = /^#[\t\f\r ]*([a-zA-Z][a-zA-Z0-9]*)[\t\f\r ]*=[\t\f\r ]*[!-~]/;
 
 /** Comments of the form `# name=value` before anything else. The first line may be a `#!` for `syntax` alone. */
 function readDirectives(lines: readonly string[]): Pick<InstructionFile, "escapedBy" | "syntax"> {
   const read = (from: number): Map<string, { value: string; line: number }> => {
     const found = new Map<string, { value: string; line: number }>();
     for (let at = from; at < lines.length; at += 1) {
-      const [, name = "", value = ""] = directive.exec((lines[at] ?? "").trimStart()) ?? [];
+      const given = (lines[at] ?? "").trim();
+      const [, name = "", value = ""] = directive.exec(given) ?? [];
       if (!["syntax", "escape", "check"].includes(name.toLowerCase())) break;
+      if (!plainDirective.test(given))
+        throw new DockerfileProblem(`'# ${name}=' has other white space in it than blanks and tabs`, at + 1);
       if (found.has(name.toLowerCase())) throw new DockerfileProblem(`a second '# ${name}='`, at + 1);
       found.set(name.toLowerCase(), { value, line: at + 1 });
     }
@@ -104,7 +110,7 @@ function readDirectives(lines: readonly string[]): Pick<InstructionFile, "escape
 }
 
 function cutContinuation(line: string, escapedBy: string): { content: string; continues: boolean } {
-  const trimmed = line.replace(/[ \t]*$/, "");
+  const trimmed = trimEnd(line, " \t");
   const continues = trimmed.endsWith(escapedBy) && !trimmed.endsWith(escapedBy + escapedBy);
   return continues ? { content: trimmed.slice(0, -1), continues } : { content: line, continues };
 }

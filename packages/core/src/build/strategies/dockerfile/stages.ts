@@ -42,6 +42,9 @@ export interface DockerfileFacts {
   target: string | undefined;
 }
 
+/** More than anybody writes, and few enough to follow each to what it stands on. */
+const maxStages = 500;
+
 /**
  * A Dockerfile's text → its stages, and all that each takes from elsewhere.
  * @throws DockerfileProblem
@@ -57,6 +60,8 @@ export function readDockerfile(text: string, facts: DockerfileFacts): Dockerfile
   const stages: { -readonly [Key in keyof Stage]: Stage[Key] }[] = [];
   for (const instruction of first === -1 ? [] : instructions.slice(first)) {
     if (instruction.name === "from") {
+      if (stages.length >= maxStages)
+        throw new DockerfileProblem(`it has more than ${maxStages} stages`, instruction.line);
       stages.push({ ...readFrom(instruction, values, escapedBy, facts), from: [], downloads: [], onBuild: nothing });
       continue;
     }

@@ -49,12 +49,18 @@ export function expandWord(word: string, values: Values, escapedBy: string, line
   return expander.until(undefined);
 }
 
+/** Of an argument's value; no image's name comes near it, and values that are made of values would have no end. */
+const maxExpanded = 32 * 1024;
+/** Defaults of variables within each other. */
+const maxDepth = 50;
+
 class Expander {
   readonly #text: string;
   readonly #values: Values;
   readonly #escapedBy: string;
   readonly #line: number;
   #at = 0;
+  #depth = 0;
 
   constructor(text: string, values: Values, escapedBy: string, line: number) {
     this.#text = text;
@@ -84,6 +90,7 @@ class Expander {
       else if (character === '"') result += this.#quoted('"');
       else if (character === this.#escapedBy) result += this.#next();
       else result += character;
+      if (result.length > maxExpanded) this.#fail(`it is longer than ${maxExpanded} characters`);
     }
     return stop === undefined ? result : this.#fail(`'${stop}' is missing`);
   }
@@ -98,6 +105,7 @@ class Expander {
         const next = this.#text.charAt(this.#at);
         result += ['"', "$", this.#escapedBy].includes(next) ? this.#next() : character;
       } else result += character;
+      if (result.length > maxExpanded) this.#fail(`it is longer than ${maxExpanded} characters`);
     }
     return this.#fail(`a ${quote} has no end`);
   }
@@ -117,7 +125,9 @@ class Expander {
     const modifier = colon ? this.#next() : operator;
     if (!["-", "+", "?"].includes(modifier))
       this.#fail("of what may follow a name in braces, :- :+ :? - + and ? are understood");
+    if (++this.#depth > maxDepth) this.#fail(`more than ${maxDepth} variables stand in each other`);
     const word = this.until("}");
+    this.#depth -= 1;
     const isSet = value !== undefined && !(colon && value === "");
     if (modifier === "-") return isSet ? (value ?? "") : word;
     if (modifier === "+") return isSet ? word : "";

@@ -14,7 +14,14 @@ import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
 import { placeInCheckout, surveyOf } from "../../source.ts";
 import type { Survey } from "../../survey/survey.ts";
 import type { Workspace } from "../../workspace.ts";
-import { describePlugin, findSettings, findSkip, formatPlace, listMavenPlugins } from "../image-plugins.ts";
+import {
+  describePlugin,
+  findNearest,
+  findSettings,
+  findSkip,
+  formatPlace,
+  listMavenPlugins,
+} from "../image-plugins.ts";
 import { type JibPlan, jibPlugin } from "../jib.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 
@@ -45,7 +52,7 @@ function requireUsable({ plan, source, options, context }: Job, tool: BuildTool)
   const survey = surveyOf(source, options.module);
   const plugins = listMavenPlugins(survey.maven, jibPlugin);
   // Before all else: one that is told to skip speaks for nothing, and is there all the same.
-  const skipped = findSettings(plugins, ["skip"]).filter(({ text }) => text !== "false");
+  const skipped = findNearest(survey.maven, jibPlugin, ["skip"]).filter(({ text }) => text !== "false");
   const idle = skipped.length === 0 ? findSkip(survey, jibPlugin) : undefined;
   if (skipped.length > 0 || idle !== undefined) {
     const found = [...skipped.map(({ place }) => place), ...(idle === undefined ? [] : [idle])];
@@ -78,8 +85,11 @@ function requireUsable({ plan, source, options, context }: Job, tool: BuildTool)
 }
 
 /** A parent that is not in the checkout may bring the plugin, and so may whatever could not be read. */
-function mayComeFromElsewhere({ maven, gradle }: Survey, tool: BuildTool): boolean {
-  return tool.name === "maven" ? maven === undefined || maven.outerParent !== undefined : gradle === undefined;
+function mayComeFromElsewhere({ maven, gradle, unread, remarks }: Survey, tool: BuildTool): boolean {
+  if (tool.name === "maven") return maven === undefined || maven.outerParent !== undefined;
+  // Another script, a plugin of the build's own, a script that was not read: only a run can tell what they apply.
+  const isOther = gradle?.plugins.some(({ id }) => id.includes(".")) !== false;
+  return isOther || [...unread, ...remarks].some(({ file }) => /\.gradle(?:\.kts)?$/.test(file));
 }
 
 const passedOver: readonly [readonly string[], string][] = [

@@ -14,7 +14,7 @@ import { type BuildTool, nameTask, requireBuildTool } from "../../java/command.t
 import { type JavaRoom, type RoomCommand, withJavaRoom } from "../../java/room.ts";
 import { placeInCheckout, surveyOf } from "../../source.ts";
 import { fetchBuildSboms, mergeSboms } from "../buildpacks/sbom.ts";
-import { findSettings, formatPlace, listMavenPlugins } from "../image-plugins.ts";
+import { findSettings, formatPlace, listPossiblePlugins } from "../image-plugins.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
 import { type SpringBootPlan, springBootPlugin } from "../spring-boot.ts";
 
@@ -48,7 +48,7 @@ export const springBootRunner: StrategyRunner<SpringBootPlan> = {
  */
 function requireUnset({ plan, runImage, source, options, context }: Job): void {
   const inCheckout = placeInCheckout(source, context);
-  const plugins = listMavenPlugins(surveyOf(source, options.module).maven, springBootPlugin);
+  const plugins = listPossiblePlugins(surveyOf(source, options.module).maven, springBootPlugin);
   const allowed: Readonly<Record<string, readonly string[]>> = {
     builder: [formatReference(plan.springBootBuilder)],
     runImage: runImage === undefined ? [] : [formatReference(runImage)],

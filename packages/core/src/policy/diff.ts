@@ -226,8 +226,10 @@ function diffEntries(
   meaning: Extract<Meaning, { as: "grants" | "demands" }>,
 ): PolicyChange[] {
   const more: Direction = meaning.as === "grants" ? "widening" : "narrowing";
-  if (meaning.absent === "all" && (before === undefined || after === undefined))
-    return diffAgainstAll(before, after, place, { says: meaning.says, more });
+  // An empty list is none: a base by approvals without `digests` is read with one.
+  const [then, now] = [before, after].map((each) => (Array.isArray(each) && each.length === 0 ? undefined : each));
+  if (meaning.absent === "all" && (then === undefined) !== (now === undefined))
+    return diffAgainstAll(then, now, place, { says: meaning.says, more });
   const [older, newer] = [entriesOf(before), entriesOf(after)];
   const has = (list: readonly unknown[], one: unknown): boolean => list.some((each) => isDeepStrictEqual(each, one));
   const covers = meaning.as === "grants" ? meaning.covers : undefined;
@@ -288,7 +290,6 @@ function diffIdentity(
   place: Place,
   { says, absent = "none", same = [] }: Extract<Meaning, { as: "identity" }>,
 ): PolicyChange[] {
-  const squeeze = (value: unknown): string => String(value).replaceAll(/\s+/g, "");
   const isSame = [before, after].every((each) => same.includes(String(each)));
   if (isSame || (before !== undefined && after !== undefined && squeeze(before) === squeeze(after)))
     return [tell(place, "neither", `${fill(says, after)}, which is the same (before: ${show(before)})`)];
@@ -302,6 +303,18 @@ function diffIdentity(
     ...(after === undefined ? [] : [tell(place, "widening", fill(says, after))]),
     ...(before === undefined ? [] : [tell(place, "narrowing", `no more: ${fill(says, before)}`)]),
   ];
+}
+
+/** One writing of what has several: a key in PEM and data in JSON. White space in anything else is part of a name. */
+function squeeze(value: unknown): string {
+  const text = String(value).trim();
+  if (text.startsWith("-----BEGIN ")) return text.replaceAll(/\s+/g, "");
+  if (!text.startsWith("{")) return String(value);
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return text;
+  }
 }
 
 function diffAmount(
@@ -361,11 +374,13 @@ function turn(direction: Direction): Direction {
 /** The entries of a list; of a text those of the certificates in it. */
 function entriesOf(value: unknown): readonly unknown[] {
   if (typeof value !== "string") return asList(value);
-  return (
-    value.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g)?.map((each) => each.replaceAll(/\s+/g, " ")) ?? [
-      value,
-    ]
-  );
+  const block = /-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g;
+  // OpenSSL takes certificates in forms that this does not: what is left over may be one.
+  const rest = value.replaceAll(block, "").trim();
+  return [
+    ...(value.match(block) ?? []).map((each) => each.replaceAll(/\s+/g, " ")),
+    ...(rest === "" ? [] : [rest.replaceAll(/\s+/g, " ")]),
+  ];
 }
 
 function isMap(value: unknown): value is Values {

@@ -1,10 +1,11 @@
 import { realpath } from "node:fs/promises";
 import { UserError } from "@goldenpath/foundation/errors";
 import { folderOnDisk, type SourceFolder } from "../../build/survey/gather-files.ts";
+import { readBakeMentions } from "./bake-files.ts";
 import { readDockerfileMentions } from "./dockerfile.ts";
 import { readGradleMentions, readPomMentions } from "./java-files.ts";
 import type { FileMentions } from "./mention.ts";
-import { readBakeMentions, readProjectMentions } from "./plain-files.ts";
+import { readProjectMentions } from "./plain-files.ts";
 import { readComposeMentions, readWorkflowMentions } from "./yaml-files.ts";
 
 type ReadMentions = (file: string, text: string) => FileMentions;

@@ -1,5 +1,4 @@
 import { parse, TomlError } from "smol-toml";
-import { readDockerfileMentions } from "./dockerfile.ts";
 import type { FileMentions } from "./mention.ts";
 
 /**
@@ -43,29 +42,5 @@ export function readProjectMentions(file: string, text: string): FileMentions {
     }
   };
   walk(table, "");
-  return found;
-}
-
-/** A bake file, in HCL or JSON: images that stand for contexts, and Dockerfiles within it. */
-export function readBakeMentions(file: string, text: string): FileMentions {
-  const found: FileMentions = { mentions: [], unread: [] };
-  for (const [index, written] of text.split("\n").entries()) {
-    if (/^\s*(?:#|\/\/)/.test(written)) continue;
-    for (const [, name = ""] of written.matchAll(/"docker-image:\/\/([^"]*)"/g)) {
-      const at = { file, line: index + 1 };
-      if (/\$\{/.test(name))
-        found.unread.push({ ...at, message: `'docker-image://${name}' can't be resolved: write the image out` });
-      else found.mentions.push({ ...at, name, use: "build" });
-    }
-  }
-  for (const { 0: whole, 1: mark = "", 2: inline = "", index } of text.matchAll(
-    /dockerfile-inline\s*=\s*<<-?(\w+)\n([\s\S]*?)\n[ \t]*\1\b/g,
-  )) {
-    if (mark === "" || whole === "") continue;
-    const firstLine = text.slice(0, index).split("\n").length + 1;
-    const read = readDockerfileMentions(file, inline, firstLine);
-    found.mentions.push(...read.mentions);
-    found.unread.push(...read.unread);
-  }
   return found;
 }

@@ -175,6 +175,16 @@ grep -E '^(CapEff|CapPrm|CapInh|CapAmb|NoNewPrivs|Uid):' /proc/self/status >> "$
     expect(out).not.toMatch(/the-token|the-secret|CNB_REGISTRY_AUTH/);
   });
 
+  it("has the machine's authorities, npm's among them, where they are on every machine", async () => {
+    const authority = join(playground, "authority.pem");
+    writeFileSync(authority, "the machine's\n");
+    const env = { npm_config_cafile: authority, SSL_CERT_FILE: authority };
+    const told = `echo "$npm_config_cafile" "$SSL_CERT_FILE" >> "$OUT"; cat "$npm_config_cafile" "$SSL_CERT_FILE" >> "$OUT" 2>&1`;
+    const { out } = await attempt(told, { ...as, env });
+    const place = "/goldenpath/certificates";
+    expect(out).toBe(`${place}/npm_config_cafile.pem ${place}/SSL_CERT_FILE.pem\nthe machine's\nthe machine's\n`);
+  });
+
   it("gives the same digest again", async () => {
     const [one, two] = [
       await build({ buildpacks: [shellBuildpack] }, as),

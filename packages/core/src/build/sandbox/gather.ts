@@ -12,6 +12,9 @@ export const certificateVariables = [
   "REQUESTS_CA_BUNDLE",
   "PIP_CERT",
   "GIT_SSL_CAINFO",
+  // Of npm, which takes it in either case, and hands it on to all that it runs.
+  "npm_config_cafile",
+  "NPM_CONFIG_CAFILE",
 ];
 
 interface Parts {

@@ -56,9 +56,10 @@ export async function openBuilderRoom(
   const buildpacksAt = own === undefined ? "/cnb/buildpacks" : "/goldenpath/buildpacks";
   const root = planRoot(builder, workspace, certificates);
   const sandbox = await keepInImage(workspace, root, source, context);
+  const asked: Readonly<Record<string, string>> = { ...source.project.env, ...job.variables };
   const chosen = selectBuildEnvironment(
     context.env,
-    { ...sandbox.variables, ...nameModule(job.options.module), ...source.project.env, ...job.variables },
+    { ...sandbox.variables, ...nameModule(job.options.module), ...asked },
     true,
   );
   const { PATH: _machines, ...variables } = chosen.platform;
@@ -80,6 +81,8 @@ export async function openBuilderRoom(
     variables: {
       ...Object.fromEntries(Object.entries(variables).filter(([variable]) => !isOfMachine(variable))),
       ...Object.fromEntries(certificates.map(({ variable, to }) => [variable, to])),
+      // Who asks for one means a path of the image, or of the application.
+      ...Object.fromEntries(Object.entries(asked).filter(([variable]) => isOfMachine(variable))),
     },
     tool: {
       name: `builder ${formatRepository(plan.builderImage)}`,

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -115,6 +115,18 @@ const places: [string, string, string, number][] = [
     "docker-bake.hcl",
     'target "a" {\n  dockerfile-inline = <<EOT\nFROM IMAGE\nEOT\n}\n',
     3,
+  ],
+  [
+    "bake in JSON with escapes",
+    "docker-bake.json",
+    '{"target":{"a":{"contexts":{\n"b": "\\u0064ocker-image:\\/\\/IMAGE"}}}}',
+    2,
+  ],
+  [
+    "bake in JSON: an inline Dockerfile",
+    "docker-bake.json",
+    '{"target":{"a":{\n"dockerfile-inline": "FROM IMAGE"}}}',
+    2,
   ],
   ["project.toml's builder", "project.toml", '[_]\nschema-version = "0.2"\n[io.buildpacks]\nbuilder = "IMAGE"\n', 4],
   ["project.toml's buildpack", "project.toml", '[[io.buildpacks.group]]\nuri = "docker://IMAGE"\n', 2],
@@ -274,6 +286,20 @@ describe("--fix", () => {
     expect(first.problems.map(({ line, level }) => [line, level])).toEqual([[4, "warning"]]);
     await check({}, "--fix");
     expect(await readFile(join(app, "Dockerfile"), "utf8")).toBe(text);
+  });
+
+  test("writes what a link within the folder leads to, leaves the link, and touches nothing that one leads out to", async () => {
+    const outside = join(directory, `outside-${count}`);
+    await writeFile(outside, `FROM ${base}:1\n`);
+    await write({ "docker/base": `FROM ${base}:1\n` });
+    await symlink("docker/base", join(app, "Dockerfile"));
+    await symlink(outside, join(app, "Containerfile"));
+    const { code, files, problems } = await check({}, "--fix");
+    expect({ code, files, problems }).toEqual({ code: 0, files: ["Dockerfile"], problems: [] });
+    expect(await readlink(join(app, "Dockerfile"))).toBe("docker/base");
+    expect(await readFile(join(app, "docker/base"), "utf8")).toBe(`FROM ${pinned}\n`);
+    expect(await readdir(join(app, "docker"))).toEqual(["base"]);
+    expect(await readFile(outside, "utf8")).toBe(`FROM ${base}:1\n`);
   });
 
   test("does not touch a longer name", async () => {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { parseJson } from "@goldenpath/foundation/text/json";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { diffEnforcement, diffOwnDays } from "./diff-enforcement.ts";
 import type { Direction, Meaning } from "./diff-meaning.ts";
@@ -311,7 +312,7 @@ function squeeze(value: unknown): string {
   if (text.startsWith("-----BEGIN ")) return text.replaceAll(/\s+/g, "");
   if (!text.startsWith("{")) return String(value);
   try {
-    return JSON.stringify(JSON.parse(text));
+    return JSON.stringify(parseJson(text));
   } catch {
     return text;
   }

@@ -14,7 +14,7 @@ type ReadMentions = (file: string, text: string) => FileMentions;
 const readers: readonly { name: RegExp; read: ReadMentions }[] = [
   {
     name: /^(?:Dockerfile|Containerfile)(?:\.(?!dockerignore$)[\w.-]+)?$|\.(?:dockerfile|containerfile)$/i,
-    read: readDockerfileMentions,
+    read: (file, text) => readDockerfileMentions(file, text),
   },
   { name: /^(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml$/i, read: readComposeMentions },
   { name: /^docker-bake(?:\.[\w-]+)*\.(?:hcl|json)$/i, read: readBakeMentions },

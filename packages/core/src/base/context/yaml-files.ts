@@ -1,5 +1,5 @@
-import { isAlias, isMap, isScalar, isSeq, parseDocument, type Scalar, visit, type YAMLMap } from "yaml";
-import { readDockerfileMentions } from "./dockerfile.ts";
+import { isAlias, isMap, isNode, isScalar, isSeq, parseDocument, type Scalar, visit, type YAMLMap } from "yaml";
+import { readDockerfileMentions, readGivenSyntax } from "./dockerfile.ts";
 import type { FileMentions, Mention, MentionUse } from "./mention.ts";
 
 /** Where in a file of this kind an image stands; `*` is any key or place in a list. */
@@ -19,6 +19,8 @@ const workflowPlaces: readonly Place[] = [
   { path: ["jobs", "*", "container", "image"], use: "run" },
   { path: ["jobs", "*", "services", "*", "image"], use: "run" },
   { path: ["jobs", "*", "steps", "*", "uses"], use: "run", after: "docker://" },
+  // Of an action's own file: a composite one's steps, and one that is a container.
+  { path: ["runs", "steps", "*", "uses"], use: "run", after: "docker://" },
   { path: ["runs", "image"], use: "run", after: "docker://" },
 ];
 
@@ -40,29 +42,23 @@ type Counts = (path: readonly string[], beside: ReadonlySet<string>) => boolean;
 /** No file has as many values where images may stand; aliases of aliases would. */
 const maxVisited = 50_000;
 
+/** So many characters of a Dockerfile count as one value. */
+const charactersOfValue = 64;
+
 /** Maps that are merged into one another; one that is merged into itself would have no end. */
 const maxMerged = 100;
 
-const inlinePath = ["services", "*", "build", "dockerfile_inline"];
+const buildPath = ["services", "*", "build"];
 
 function readPlaces(file: string, text: string, places: readonly Place[], counts: Counts): FileMentions {
-  const ends = [...text.matchAll(/\n/g)].map(({ index }) => index);
-  const lineOf = (offset: number): number => {
-    let [low, high] = [0, ends.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((ends[middle] ?? 0) < offset) low = middle + 1;
-      else high = middle;
-    }
-    return low + 1;
-  };
+  const lineOf = lineCounter(text);
   const root = parseDocument(text, { prettyErrors: false, version: "1.2", logLevel: "error" });
   const [fault] = root.errors;
   if (fault !== undefined)
     return { mentions: [], unread: [{ file, line: lineOf(fault.pos[0]), message: "it can't be read as YAML" }] };
   const document = { resolve: resolverOf(root), left: maxVisited };
   const found: FileMentions = { mentions: [], unread: [] };
-  const patterns = [...places.map(({ path }) => path), inlinePath];
+  const patterns = [...places.map(({ path }) => path), buildPath];
   // As the tools read it: through aliases and merged maps, and nowhere but where images may stand.
   const walk = (given: unknown, path: readonly string[], beside: ReadonlySet<string>): void => {
     const leads = patterns.some((each) => each.length >= path.length && matches(path, each.slice(0, path.length)));
@@ -71,18 +67,12 @@ function readPlaces(file: string, text: string, places: readonly Place[], counts
     if (isMap(node)) {
       const fields = fieldsOf(node, document);
       const names = new Set(fields.keys());
+      if (matches(path, buildPath)) readBuild(found, { file, lineOf }, fields, document);
       for (const [name, value] of fields) walk(value, [...path, name], names);
     } else if (isSeq(node))
       for (const [index, each] of node.items.entries()) walk(each, [...path, String(index)], beside);
     else if (isScalar(node) && typeof node.value === "string") {
       const line = lineOf(node.range?.[0] ?? 0);
-      if (matches(path, inlinePath)) {
-        const isBlock = node.type === "BLOCK_LITERAL" || node.type === "BLOCK_FOLDED";
-        const inline = readDockerfileMentions(file, fillInline(node.value), line + (isBlock ? 1 : 0));
-        found.mentions.push(...inline.mentions);
-        found.unread.push(...inline.unread);
-        return;
-      }
       const place = places.find((each) => matches(path, each.path));
       if (place !== undefined && counts(path, beside)) take(found, { file, line }, node, place);
     }
@@ -90,6 +80,69 @@ function readPlaces(file: string, text: string, places: readonly Place[], counts
   walk(root.contents, [], new Set());
   if (document.left < 0) found.unread.push({ file, line: 1, message: "it names more than anybody can look at" });
   return found;
+}
+
+/** The line of an offset, from 1. */
+function lineCounter(text: string): (offset: number) => number {
+  const ends = [...text.matchAll(/\n/g)].map(({ index }) => index);
+  return (offset) => {
+    let [low, high] = [0, ends.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((ends[middle] ?? 0) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low + 1;
+  };
+}
+
+/** A service's Dockerfile within the file, with the arguments that the service gives it. */
+function readBuild(
+  found: FileMentions,
+  { file, lineOf }: { file: string; lineOf(offset: number): number },
+  fields: ReadonlyMap<string, unknown>,
+  document: Resolved,
+): void {
+  // An alias may stand for many arguments, or a long Dockerfile, in as many services.
+  const args = readArguments(document.resolve(fields.get("args")), document);
+  const lineAt = (node: unknown): number => lineOf(isNode(node) ? (node.range?.[0] ?? 0) : 0);
+  const read = [readGivenSyntax({ file, line: lineAt(fields.get("args")) }, args)];
+  const node = document.resolve(fields.get("dockerfile_inline"));
+  if (isScalar(node) && typeof node.value === "string") {
+    document.left -= Math.ceil(node.value.length / charactersOfValue);
+    if (document.left < 0) return;
+    const isBlock = node.type === "BLOCK_LITERAL" || node.type === "BLOCK_FOLDED";
+    const place = { firstLine: lineAt(node) + (isBlock ? 1 : 0), buildArgs: args };
+    read.push(readDockerfileMentions(file, fillInline(node.value), place));
+  }
+  for (const { mentions, unread } of read) {
+    found.mentions.push(...mentions);
+    found.unread.push(...unread);
+  }
+}
+
+/**
+ * `args`, a map or a list of `NAME=value` (compose-spec, build.md): one without a value is the environment's, and
+ * `$NAME` here, as nobody knows it.
+ */
+function readArguments(args: unknown, document: Resolved): Record<string, string> {
+  const given: [string, string][] = [];
+  if (isMap(args) || isSeq(args)) document.left -= args.items.length;
+  if (document.left < 0) return {};
+  if (isMap(args))
+    for (const [name, value] of fieldsOf(args, document)) {
+      const node = document.resolve(value);
+      const known = isScalar(node) && node.value !== null;
+      given.push([name, known ? fillDefaults(String(node.value)) : `$${name}`]);
+    }
+  else if (isSeq(args))
+    for (const item of args.items) {
+      const node = document.resolve(item);
+      const [, name = "", value] =
+        /^([^=]*)(?:=(.*))?$/s.exec(isScalar(node) ? fillDefaults(String(node.value)) : "") ?? [];
+      given.push([name, value ?? `$${name}`]);
+    }
+  return Object.fromEntries(given);
 }
 
 /** What stands behind aliases. The library looks through the whole document for each. */

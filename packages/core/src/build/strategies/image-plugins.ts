@@ -1,5 +1,4 @@
 import type { SourcePlace } from "@goldenpath/foundation/errors";
-import { replaceProperties } from "../survey/maven.ts";
 import type { MavenPlugin, MavenProject, Survey, XmlElement } from "../survey/survey.ts";
 
 /** A plugin that makes images, by the names that Maven and Gradle have for it. */
@@ -98,22 +97,6 @@ export function listPossiblePlugins(maven: MavenProject | undefined, { maven: na
   return (maven?.plugins ?? []).filter(
     ({ groupId, artifactId }) => mayBe(groupId, names.groupId) && mayBe(artifactId, names.artifactId),
   );
-}
-
-/**
- * What holds of a setting where several POMs have it: the project's own goes before its parents', and a profile that is
- * not on has no say. Of the nearest POM all that it has, as its own configuration and that of an execution may differ.
- */
-export function findNearest(
-  maven: MavenProject | undefined,
-  plugin: ImagePlugin,
-  path: readonly string[],
-): PomSetting[] {
-  const plugins = listMavenPlugins(maven, plugin).filter(({ profile }) => profile === undefined);
-  const settings = findSettings(plugins, path);
-  return settings
-    .filter(({ place }) => place.file === settings[0]?.place.file)
-    .map((each) => ({ ...each, text: replaceProperties(each.text, maven?.properties ?? {}) }));
 }
 
 /** `pom.xml:12` */

@@ -12,15 +12,16 @@ import { selectPlatform } from "../../images.ts";
 import { type BuildTool, nameTask, type Properties, requireBuildTool } from "../../java/command.ts";
 import { type JavaRoom, withJavaRoom } from "../../java/room.ts";
 import { placeInCheckout, surveyOf } from "../../source.ts";
-import type { Survey } from "../../survey/survey.ts";
+import { replaceProperties } from "../../survey/maven.ts";
+import type { MavenProject, Survey } from "../../survey/survey.ts";
 import type { Workspace } from "../../workspace.ts";
 import {
   describePlugin,
-  findNearest,
   findSettings,
   findSkip,
   formatPlace,
   listMavenPlugins,
+  type PomSetting,
 } from "../image-plugins.ts";
 import { type JibPlan, jibPlugin } from "../jib.ts";
 import type { BuildJob, Built, StrategyRunner } from "../runner.ts";
@@ -52,7 +53,7 @@ function requireUsable({ plan, source, options, context }: Job, tool: BuildTool)
   const survey = surveyOf(source, options.module);
   const plugins = listMavenPlugins(survey.maven, jibPlugin);
   // Before all else: one that is told to skip speaks for nothing, and is there all the same.
-  const skipped = findNearest(survey.maven, jibPlugin, ["skip"]).filter(({ text }) => text !== "false");
+  const skipped = findNearest(survey.maven, ["skip"]).filter(({ text }) => text !== "false");
   const idle = skipped.length === 0 ? findSkip(survey, jibPlugin) : undefined;
   if (skipped.length > 0 || idle !== undefined) {
     const found = [...skipped.map(({ place }) => place), ...(idle === undefined ? [] : [idle])];
@@ -82,6 +83,18 @@ function requireUsable({ plan, source, options, context }: Job, tool: BuildTool)
     context.ports.log.notice(
       `${formatPlace(place)}: extensions of jib can change all of the image but what it stands on`,
     );
+}
+
+/**
+ * What holds of a setting where several POMs have it: the project's own goes before its parents', and a profile that is
+ * not on has no say. Of the nearest POM all that it has, as its own configuration and that of an execution may differ.
+ */
+function findNearest(maven: MavenProject | undefined, path: readonly string[]): PomSetting[] {
+  const plugins = listMavenPlugins(maven, jibPlugin).filter(({ profile }) => profile === undefined);
+  const settings = findSettings(plugins, path);
+  return settings
+    .filter(({ place }) => place.file === settings[0]?.place.file)
+    .map((each) => ({ ...each, text: replaceProperties(each.text, maven?.properties ?? {}) }));
 }
 
 /** A parent that is not in the checkout may bring the plugin, and so may whatever could not be read. */

@@ -105,7 +105,8 @@ async function push(
   const pushed = await pushTinyImage(client, target, [layer], tag === undefined ? {} : { tag });
   const image = describeTarget(target, pushed, []);
   await attachEvidence({ client, image, policy: under, keys, pieces: ["provenance"] });
-  if (isPromoted) await signPromotion(image, under);
+  // Under a policy that was never in force nothing is promoted, whatever it was scanned under.
+  if (isPromoted) await signPromotion(image, policy);
   if (isScanned) {
     const { resultFile } = await scan(image, {}, under);
     const signing = await run(signVerb, {

@@ -33,6 +33,7 @@ export const rules = {
     "an image on a version of a base that counts by signed approvals (`bases[].approval`), where none is signed by whom the policy names, it can't be read, it is of another image, or it was withdrawn",
   "base.behind":
     "an image on a version of a base whose approval is older than that of the newest by more than `bases[].approval.maxBehind`, once `grace` is over",
+  "base.forbidden": "an image on a base of `forbiddenBases`, or, with its `lineage`, on one that was built on it",
   "base.build-image":
     "an image on one that a builder of the policy builds in, or that says of itself to be one, or that is approved to build in alone",
   "base.expired":

@@ -43,6 +43,7 @@ export const policy: LoadedPolicy = {
       builders: [{ name: "node", buildpacks: [buildpack], runImage: "golden" }],
       cache: "none",
     },
+    forbiddenBases: [],
     images: { refuse: [], mustHave: [] },
     rules: [],
     sigstore: {},

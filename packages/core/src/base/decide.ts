@@ -12,6 +12,7 @@ import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";
 import { judgeApproval as judgeSignedApproval, listByDay } from "./approval/judge.ts";
 import { describeChanges } from "./changes-text.ts";
+import { judgeBuildImage, judgeForbidden } from "./forbidden.ts";
 import type { ImageHabits } from "./habits/config.ts";
 import { findAntipattern, type HabitFacts, type HabitRules, judgeRequired } from "./habits/judge.ts";
 import type { Leftover } from "./habits/leftovers.ts";
@@ -48,7 +49,7 @@ export interface BaseFacts {
   repository: Repository;
   isIndex: boolean;
   children: readonly ChildBaseFacts[];
-  /** For every platform of the children. */
+  /** For every platform of the children; what the policy forbids among them. */
   approved: readonly ApprovedBase[];
   /** The images that the policy's builders build in, for the same platforms. */
   buildImages: readonly ApprovedBase[];
@@ -68,7 +69,7 @@ export interface ChildBaseDecision {
   digest: Digest;
   platform: Platform;
   verdict: "pass" | "fail";
-  /** The base that it stands on, expired or not; undefined where no approved one is. */
+  /** The base that it stands on, expired, forbidden or not; undefined where it is none of the policy's. */
   base?: ApprovedBase;
   /** Other approved versions that have the same layers. */
   sameLayers: ApprovedBase[];
@@ -98,7 +99,7 @@ export interface BaseDecision {
 }
 
 /**
- * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.build-image`, `base.expired`,
+ * May each child of an image stand on what it stands on? Rules: `base.approved`, `base.forbidden`, `base.build-image`, `base.expired`,
  * `base.approval`, `base.behind`, `base.label-contradicts`, `base.layer-contradicts`, `base.changed`, those of `findAntipattern` and `judgeRequired`, and `base.rule`. The first, and
  * most of the last, can be set aside by an exception for the image's repository; paths that may change, the policy lists
  * with the base.
@@ -166,6 +167,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
   const seen = findAntipatterns(habits, facts);
   const found: Found[] = [
     ...judgeApproval(child, facts, base, claimed),
+    ...judgeForbidden(child, facts.approved),
     ...judgeBuildImage(child, facts),
     ...judgeExpiry(base, facts),
     ...judgeSigned(base, facts),
@@ -237,9 +239,9 @@ function isExpired(base: ApprovedBase, now: Date): boolean {
   return base.until !== undefined && isDayOver(base.until, now);
 }
 
-/** Whether images may stand on it, by its day and by what is signed of it. */
+/** Whether images may stand on it, by the policy, by its day and by what is signed of it. */
 export function isHeld(base: ApprovedBase, now: Date): boolean {
-  if (isExpired(base, now)) return false;
+  if (base.forbidden !== undefined || isExpired(base, now)) return false;
   return base.approval === undefined || judgeSignedApproval(base.approval, now).refused.length === 0;
 }
 
@@ -261,30 +263,10 @@ function judgeApproval(
   ];
 }
 
-/**
- * An image to build in has compilers, and whatever else runs strangers' code; it often stands on a golden base itself, so
- * that its layers alone say nothing against it.
- */
-function judgeBuildImage(child: ChildBaseFacts, { buildImages }: BaseFacts): Found[] {
-  const builder = identifyBase(child, buildImages)?.bases[0];
-  const isSaid = child.labels[builderLabel] !== undefined;
-  if (builder === undefined && !isSaid) return [];
-  const problem =
-    builder === undefined
-      ? `its label ${builderLabel} says that it is a builder image, or stands on one`
-      : `it stands on the image of builder '${builder.name}' (${builder.image}@${builder.digest}), which is to build in`;
-  return [
-    { rule: "base.build-image", problem, wayOut: "Rebuild it on a run image: the builder's `runImage` names one." },
-  ];
-}
-
-/** That of the Platform specification for builder images. */
-const builderLabel = "io.buildpacks.builder.metadata";
-
 function explainNoBase(child: ChildBaseFacts, facts: BaseFacts): string {
   const platform = formatPlatform(child.platform);
   if (child.diffIds.length === 0) return "it has no layers, so it stands on no base";
-  if (!facts.approved.some((base) => isSamePlatform(base.platform, child.platform)))
+  if (!facts.approved.some((base) => base.forbidden === undefined && isSamePlatform(base.platform, child.platform)))
     return `no approved base has a version for ${platform}`;
   const nearest = findNearestBase(child, facts.approved);
   const near =

@@ -6,6 +6,7 @@ import { formatReference, type Reference } from "@goldenpath/registry-client/oci
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import type { PolicyBase } from "../policy/schema.ts";
 import { type BasesPolicy, gatherPolicyBases } from "./approval/gather.ts";
+import { findForbidden } from "./forbidden.ts";
 import { hasFalseLayer } from "./gather.ts";
 import { type ApprovedBase, identifyBase, platformOf } from "./identify.ts";
 import { judgeStanding, type StandingImage } from "./standing.ts";
@@ -98,5 +99,7 @@ async function judgeChild(
   };
   if (match !== undefined && (await hasFalseLayer(client, image.reference, child, match)))
     return { ...facts, standing: "false", matchedLayers: 0 };
-  return { ...facts, ...judgeStanding(match?.bases ?? [], bases, now), matchedLayers: match?.matchedLayers ?? 0 };
+  const [forbidden] = findForbidden({ platform, diffIds }, approved);
+  const stands = forbidden === undefined ? (match?.bases ?? []) : [forbidden];
+  return { ...facts, ...judgeStanding(stands, bases, now), matchedLayers: match?.matchedLayers ?? 0 };
 }

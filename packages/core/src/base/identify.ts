@@ -1,8 +1,12 @@
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { ImageConfig, Platform } from "@goldenpath/registry-client/oci/manifest";
+import type { ForbiddenBase } from "../policy/forbidden-section.ts";
 import type { ApprovalState } from "./approval/judge.ts";
 
-/** One version of a base for one platform: approved by the policy, or as its approvers have signed. */
+/**
+ * One version of a base for one platform: approved by the policy, or as its approvers have signed; or one that is known
+ * since nothing may stand on it.
+ */
 export interface ApprovedBase {
   /** The policy's name for it. */
   name: string;
@@ -24,16 +28,21 @@ export interface ApprovedBase {
   mayChange?: readonly string[];
   /** Where the base counts by signed approvals: what is signed of this version, which may be nothing. */
   approval?: ApprovalState;
+  /** Where the policy forbids it. */
+  forbidden?: Pick<ForbiddenBase, "lineage" | "reason" | "enforceFrom">;
 }
 
 export interface BaseMatch {
-  /** Every approved version that has exactly these layers, in the policy's order. Never empty. */
+  /**
+   * Every approved version that has exactly these layers, in the policy's order; where there is none, those that are
+   * forbidden. Never empty.
+   */
   bases: readonly [ApprovedBase, ...ApprovedBase[]];
   matchedLayers: number;
   totalLayers: number;
 }
 
-interface ImageLayers {
+export interface ImageLayers {
   platform: Platform;
   diffIds: readonly Digest[];
 }
@@ -41,21 +50,28 @@ interface ImageLayers {
 /**
  * The base that an image stands on: the approved one for its platform of which the diffIDs, all of them, are the
  * image's first. diffIDs are digests of the layers' contents, so a name or label has no part in it, and recompression
- * does no harm. Of several the longest counts: a base is often itself built on another approved one. A base without
- * layers is a prefix of everything and therefore of nothing.
+ * does no harm. Of several the longest counts: a base is often itself built on another approved one. One that is forbidden
+ * counts as an approved one does, unless those layers are an approved base's as well: they can't be told apart. A base
+ * without layers is a prefix of everything and therefore of nothing.
  */
 export function identifyBase(image: ImageLayers, approved: readonly ApprovedBase[]): BaseMatch | undefined {
-  const matching = approved.filter(
-    (base) =>
-      base.diffIds.length > 0 &&
-      isSamePlatform(base.platform, image.platform) &&
-      base.diffIds.every((diffId, index) => diffId === image.diffIds[index]),
-  );
+  const matching = approved.filter((base) => standsOn(image, base));
   const matchedLayers = Math.max(0, ...matching.map((base) => base.diffIds.length));
-  const [first, ...others] = matching.filter((base) => base.diffIds.length === matchedLayers);
+  const longest = matching.filter((base) => base.diffIds.length === matchedLayers);
+  const counting = longest.filter((base) => base.forbidden === undefined);
+  const [first, ...others] = counting.length > 0 ? counting : longest;
   return first === undefined
     ? undefined
     : { bases: [first, ...others], matchedLayers, totalLayers: image.diffIds.length };
+}
+
+/** Whether its first layers are those of a base, all of them. */
+export function standsOn(image: ImageLayers, base: ApprovedBase): boolean {
+  return (
+    base.diffIds.length > 0 &&
+    isSamePlatform(base.platform, image.platform) &&
+    base.diffIds.every((diffId, index) => diffId === image.diffIds[index])
+  );
 }
 
 /** The approved base that shares the most of its first layers with the image without being its base: for messages. */
@@ -68,7 +84,7 @@ export function findNearestBase(
     return end === -1 ? base.diffIds.length : end;
   };
   const [nearest] = approved
-    .filter((base) => isSamePlatform(base.platform, image.platform))
+    .filter((base) => base.forbidden === undefined && isSamePlatform(base.platform, image.platform))
     .map((base) => ({ base, sharedLayers: shared(base) }))
     .filter(({ sharedLayers }) => sharedLayers > 0)
     .toSorted((a, b) => b.sharedLayers - a.sharedLayers);

@@ -12,7 +12,7 @@ export type Standing =
   | "behind"
   /** On a base whose `until`, or what is signed of it, is over. */
   | "expired"
-  /** On no approved base, or on a version that nobody has approved. */
+  /** On no approved base, on a version that nobody has approved, or on what is forbidden. */
   | "none"
   /** Its config describes other layers than are there. */
   | "false";
@@ -71,7 +71,7 @@ export function judgeStanding(
   const { name, image, digest, approval } = best;
   const until = best.until ?? (approval?.found.kind === "approved" ? approval.found.approval.endOfLife : undefined);
   const base = { name, image, digest, ...(until === undefined ? {} : { until }) };
-  if (approval?.found.kind === "refused") return { standing: "none", base };
+  if (best.forbidden !== undefined || approval?.found.kind === "refused") return { standing: "none", base };
   const versionsBehind = behindOf(best);
   if (isOver(best)) return { standing: "expired", base };
   return versionsBehind === 0 ? { standing: "current", base } : { standing: "behind", base, versionsBehind };

@@ -15,6 +15,7 @@ export function checkConsistency(policy: Policy): Inconsistency[] {
   return [
     ...checkBuilders(policy),
     ...checkApprovals(policy),
+    ...checkForbiddenBases(policy),
     ...Object.keys(policy.environments).flatMap((name) => checkEnvironment(policy, name)),
     ...checkActivators(policy),
     ...checkAccepted(policy),
@@ -75,6 +76,27 @@ function checkApprovals(policy: Policy): Inconsistency[] {
     checkApprovers(approval?.signers ?? [], policy, ["build", "builders", index]),
   );
   return [...ofBases, ...ofBuilders];
+}
+
+/** A version that is approved and forbidden as well would be either, by who asks. */
+function checkForbiddenBases({ bases, forbiddenBases }: Policy): Inconsistency[] {
+  const approved = new Map(
+    bases.flatMap(({ name, image, digests }) => digests.map((digest) => [`${image}@${digest}`, name] as const)),
+  );
+  return forbiddenBases.flatMap(({ name, image, digests = [] }, index): Inconsistency[] => {
+    const path = ["forbiddenBases", index];
+    const isTaken = forbiddenBases.findIndex((each) => each.name === name) < index;
+    return [
+      ...(isTaken ? [{ path, message: `two forbidden bases have the same name: '${name}'` }] : []),
+      ...digests.flatMap((digest, position): Inconsistency[] => {
+        const base = approved.get(`${image}@${digest}`);
+        if (base === undefined) return [];
+        return [
+          { path: [...path, "digests", position], message: `is a version of base '${base}', which may be stood on` },
+        ];
+      }),
+    ];
+  });
 }
 
 function checkApprovers(named: readonly string[], policy: Policy, path: readonly PropertyKey[]): Inconsistency[] {

@@ -57,6 +57,7 @@ describe("the table's directions, each written a second time", () => {
         "bases[].approval.score",
         "environments.*.images",
         "environments.*.requires",
+        "forbiddenBases",
         "images",
         "images.mustHave",
         "rules",
@@ -72,6 +73,7 @@ describe("the table's directions, each written a second time", () => {
       [
         ...ofGates,
         "environments.*.images.refuse",
+        "forbiddenBases[].digests",
         "images.refuse",
         "rules[].environments",
         "scan.licenses.refuse",
@@ -97,7 +99,13 @@ describe("the table's directions, each written a second time", () => {
       each.as === "list" ? each.by.map((field) => `${key}[].${field}`) : [],
     );
     const others = ["version", "name", "serial", "accepts", "registries.hosts.*.connections", "build.prefer"];
-    const words = ["build.sources[].owner", "scan.packages[].reason", "exceptions[].reason", "exceptions[].owner"];
+    const words = [
+      "build.sources[].owner",
+      "scan.packages[].reason",
+      "forbiddenBases[].reason",
+      "exceptions[].reason",
+      "exceptions[].owner",
+    ];
     const ofRules = ["rules[].message", "rules[].remedy"];
     const layers = ["layers[].serial", "layers[].digest"];
     const ways = [
@@ -139,6 +147,7 @@ describe("the table's directions, each written a second time", () => {
       ...Object.fromEntries(ofGates),
       "registries.hosts.*.skipVerify": [false, true],
       "build.builders[].allowInline": [undefined, false, true],
+      "forbiddenBases[].lineage": [true, false],
       "build.cache": ["none", "verified", "unverified"],
       "scan.data.kev": [true, undefined],
       "scan.failOn": severities,

@@ -123,6 +123,16 @@ const bases: Meanings = {
   "bases[].mayChange": grants("layers on top may change {}", { absent: "none" }),
 };
 
+const forbiddenBases: Meanings = {
+  forbiddenBases: { as: "list", says: "nothing may stand on {}", more: "narrowing", by: ["name"] },
+  "forbiddenBases[].name": told("it is called {}"),
+  "forbiddenBases[].image": identity("it is kept in {}"),
+  "forbiddenBases[].digests": { as: "demands", says: "its version {} is forbidden", absent: "all" },
+  "forbiddenBases[].lineage": scale("what stands on it by way of an approved base is refused: {}", true, false),
+  "forbiddenBases[].reason": told("the reason told is: {}"),
+  "forbiddenBases[].enforceFrom": day("it"),
+};
+
 const rules: Meanings = {
   rules: { as: "list", says: "the rule {} of the policy's own refuses", more: "narrowing", by: ["name"] },
   "rules[].name": told("it is called {}"),
@@ -329,6 +339,7 @@ export const meanings: Meanings = {
   ...signers,
   ...trust,
   ...bases,
+  ...forbiddenBases,
   ...images,
   ...rules,
   ...build,

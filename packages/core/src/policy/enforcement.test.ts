@@ -66,7 +66,15 @@ describe("a violation", () => {
   test("waits by the rules that a policy may have wait, and by no others; of each of those it is said why", () => {
     expect(postponableRules.toSorted()).toEqual([
       ...["base.approved", "base.behind", "base.build-image", "base.changed", "base.committed", "base.credential"],
-      ...["base.expired", "base.missing", "base.package-cache", "base.root-user", "base.rule", "base.secret"],
+      ...[
+        "base.expired",
+        "base.forbidden",
+        "base.missing",
+        "base.package-cache",
+        "base.root-user",
+        "base.rule",
+        "base.secret",
+      ],
       ...["gate.build-environment", "gate.finding", "gate.rule", "gate.stale"],
       ...["scan.gate", "scan.license", "scan.package", "scan.rule", "scan.severity"],
     ]);

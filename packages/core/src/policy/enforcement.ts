@@ -32,6 +32,7 @@ export const postponable: Readonly<Partial<Record<Rule, true | string>>> = {
   "base.approval": evidence,
   "base.approved": true,
   "base.behind": true,
+  "base.forbidden": true,
   "base.build-image": true,
   "base.expired": true,
   "base.label-contradicts": forged,

@@ -212,7 +212,12 @@ function judgeBase(given: CaseFacts, base: Digest): CaseProblem[] {
     rules: { refuse: [], mustHave: [] },
     // They are asked by themselves, of what the case tells.
     customRules: [],
-    approved: policy.bases.flatMap((each) => approveVersion(what, each, base).flatMap(approve)),
+    approved: [
+      ...policy.bases.flatMap((each) => approveVersion(what, each, base).flatMap(approve)),
+      ...policy.forbiddenBases.flatMap(({ name, image, digests = [], ...forbidden }) =>
+        approve({ name, image, digests }).map((each) => ({ ...each, forbidden })),
+      ),
+    ],
     buildImages: listBuildImages(policy.build.builders).flatMap(approve),
     exceptions: policy.exceptions,
     enforceFrom: policy.enforceFrom,

@@ -31,6 +31,7 @@ const organisation = {
     refuse: [{ name: "known", kev: true, missing: "refuse" }],
     licenses: { refuse: ["AGPL-3.0-only"], unknown: "refuse" },
   },
+  forbiddenBases: [{ name: "old", image: "r.test/old" }],
   images: { refuse: ["root-user"] },
   rules: [
     { name: "user", stage: "base", expression: 'config.user != "0"', message: "m", remedy: "r" },
@@ -257,6 +258,18 @@ test.each<Pair>([
     /the environment production asks it, and nothing else any more/,
   ],
   [
+    "a forbidden base with less of a reach",
+    { forbiddenBases: [{ name: "old", lineage: false }] },
+    { forbiddenBases: [{ name: "old" }, { name: "own", image: "r.test/own" }] },
+    /forbiddenBases\[old\]\.lineage: what stands on it by way of an approved base is refused: false/,
+  ],
+  [
+    "a forbidden base of fewer versions",
+    { forbiddenBases: [{ name: "old", digests: [digest("d")] }] },
+    { forbiddenBases: [{ name: "old" }] },
+    /forbiddenBases\[old\]\.digests/,
+  ],
+  [
     "a registry without TLS",
     { registries: { plainHttp: ["r.test"] } },
     { images: { refuse: ["secrets"] } },
@@ -267,6 +280,46 @@ test.each<Pair>([
   expect(() => compose(widens)).toThrow(/team\.yaml:\d+:\d+: /);
   const { policy } = compose(narrows);
   expect(policy).toMatchObject({ name: "shop", serial: 42 });
+});
+
+describe("what a team leaves out", () => {
+  const forbidden = (narrowing: object) =>
+    compose(narrowing).policy.forbiddenBases.filter(({ name }) => name !== "old");
+  const gone = (name: string, image: string, ...digests: string[]) => ({
+    ...{ name: `${name}-left-out`, image, digests, lineage: false },
+    ...{ reason: "shop leaves it out", enforceFrom: "2000-01-01" },
+  });
+
+  test("of bases is forbidden: what stands on it would pass for what lies below", () => {
+    expect(forbidden({ bases: [{ name: "golden" }] })).toEqual([gone("static", "r.test/bases/static", digest("3"))]);
+    expect(forbidden({ bases: [{ name: "golden", digests: [digest("2")] }, { name: "static" }] })).toEqual([
+      gone("golden", "r.test/bases/golden", digest("1")),
+    ]);
+    for (const kept of [{}, { bases: [{ name: "static" }, { name: "golden" }] }]) expect(forbidden(kept)).toEqual([]);
+  });
+
+  test("of builders is forbidden, unless another builds in the same image", () => {
+    const node = { name: "node", image: "r.test/builders/node", digests: [digest("b")], runImage: "golden" };
+    const files = { kind: "dockerfile", name: "files" };
+    const left = { strategies: ["dockerfile"], builders: [files] };
+    expect(forbidden({ build: left })).toEqual([gone("node", node.image, digest("b"))]);
+    expect(forbidden({ build: { builders: [files, node] } })).toEqual([]);
+  });
+
+  test("has a name that no other has, and comes after what is forbidden already", () => {
+    const other = { name: "static-left-out", image: "r.test/other" };
+    expect(forbidden({ bases: [{ name: "golden" }], forbiddenBases: [other] })).toEqual([
+      { ...other, lineage: true },
+      { ...gone("static", "r.test/bases/static", digest("3")), name: "static-left-out-2" },
+    ]);
+  });
+
+  test("is the same each time, and nothing where nothing is left out", () => {
+    const once = compose({ bases: [{ name: "golden" }] });
+    expect(compose({ bases: [{ name: "golden" }] })).toEqual(once);
+    expect(once.text).toContain("static-left-out");
+    expect(compose({}).text).not.toContain("left-out");
+  });
 });
 
 test("a team's rules come on top of the organisation's, which stay", () => {

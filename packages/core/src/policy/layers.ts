@@ -7,6 +7,8 @@ import { type DiffedPolicy, diffPolicies, type PolicyChange } from "./diff.ts";
 import type { Meaning } from "./diff-meaning.ts";
 import { meanings } from "./diff-meanings.ts";
 import { show } from "./diff-words.ts";
+import { forbidLeftOut } from "./forbidden-bases.ts";
+import type { ForbiddenBase } from "./forbidden-section.ts";
 import { readOldNames } from "./old-names.ts";
 import { maxPolicyBytes, parsePolicy } from "./parse.ts";
 import { chooseWalk } from "./policy-schema.ts";
@@ -69,8 +71,8 @@ export function readExtends({ bytes, where }: LayerFile): Extends | undefined {
 /**
  * An organisation's policy as a team's file narrows it. Lists that let something in are what the team says of them,
  * lists that refuse or demand are both; of everything else the team's word holds where it is the stricter, by the table
- * of what a change of each key means. Whatever lets in more, or can't be told, refuses the file. The serial is the sum
- * of both, so that it rises with either.
+ * of what a change of each key means. Whatever lets in more, or can't be told, refuses the file. Bases and builders that
+ * the team leaves out are forbidden. The serial is the sum of both, so that it rises with either.
  * @throws UserError `policy-invalid` with each widening at its line and column in the team's file, and both values
  */
 export function composeLayers(organisation: LayerFile, team: LayerFile): ComposedPolicy {
@@ -116,10 +118,8 @@ export function composeLayers(organisation: LayerFile, team: LayerFile): Compose
     // Those that the organisation lists are versions of its own policy.
     ...(typeof accepts === "string" ? { accepts } : {}),
   };
-  const text = stringify(effective, { lineWidth: 0 });
-  const bytes = new TextEncoder().encode(text);
   // What widens is told as that, before what else is wrong with it by then.
-  const shaped = policyShape.safeParse(effective, chooseWalk(bytes.byteLength));
+  const shaped = policyShape.safeParse(effective, chooseWalk(organisation.bytes.byteLength + team.bytes.byteLength));
   const changes = shaped.success ? diffLayers({ policy: own, digest }, effective, shaped.data) : [];
   for (const { direction, path, key, says } of changes)
     if (direction === "widening" || direction === "unknown")
@@ -132,8 +132,16 @@ export function composeLayers(organisation: LayerFile, team: LayerFile): Compose
         ),
       );
   if (problems.length > 0) throw refuse(...problems);
+  const leftOut = shaped.success ? forbidLeftOut(own, shaped.data, shaped.data.name) : [];
+  const text = stringify(withForbidden(effective, leftOut), { lineWidth: 0 });
+  const bytes = new TextEncoder().encode(text);
   const policy = parsePolicy(bytes, `${team.where} with ${organisation.where}`);
   return { policy, text, digest: digestOf(bytes) };
+}
+
+function withForbidden(effective: Values, leftOut: readonly ForbiddenBase[]): Values {
+  if (leftOut.length === 0) return effective;
+  return { ...effective, forbiddenBases: [...asList(effective["forbiddenBases"]), ...leftOut] };
 }
 
 /** What the layers change of the organisation's policy. */

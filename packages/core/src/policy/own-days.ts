@@ -24,7 +24,14 @@ interface DatedEntry {
 }
 
 /** The entries that may say themselves from when on they refuse, by what verdicts call them. */
-export function listEntries({ rules, scan, images, bases, environments }: Partial<Policy>): Map<string, DatedEntry> {
+export function listEntries({
+  rules,
+  scan,
+  images,
+  bases,
+  forbiddenBases,
+  environments,
+}: Partial<Policy>): Map<string, DatedEntry> {
   const entries = new Map<string, DatedEntry>();
   const add = (rule: Rule, entry: string, { enforceFrom: from }: { enforceFrom?: string | undefined }): void => {
     const name = nameWaiting(rule, entry);
@@ -37,6 +44,7 @@ export function listEntries({ rules, scan, images, bases, environments }: Partia
   for (const each of scan?.packages ?? []) add("scan.package", nameForbidden(each), each);
   if (scan?.sbom !== undefined) add("scan.sbom", "quality", scan.sbom);
   for (const thing of images?.mustHave ?? []) add("base.missing", nameThing(thing), thing);
+  for (const each of forbiddenBases ?? []) add("base.forbidden", each.name, each);
   for (const { name, approval } of bases ?? []) {
     for (const rule of ["base.expired", "base.behind", "base.approval"] as const)
       if (approval !== undefined) add(rule, name, approval);

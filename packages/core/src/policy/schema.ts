@@ -11,6 +11,7 @@ import { stages } from "../stages.ts";
 import { approvalSection } from "./approval-section.ts";
 import { rulesSection } from "./custom-rules/section.ts";
 import { enforcementSchema } from "./enforcement-section.ts";
+import { forbiddenBaseSchema } from "./forbidden-section.ts";
 import { antipatterns, imagesSection } from "./images-section.ts";
 import type { PolicyPointer } from "./pointer-facts.ts";
 import { exceptionSchema, refusalGates, scanSection } from "./scan-section.ts";
@@ -249,6 +250,12 @@ export const policyShape = z.strictObject({
     .default({})
     .describe("The authorities that signers of kind notation name: whose certificates and timestamps count."),
   bases: z.array(baseSchema).min(1).default([]).describe("The golden bases: what an image may stand on."),
+  forbiddenBases: z
+    .array(forbiddenBaseSchema)
+    .default([])
+    .describe(
+      "Bases that nothing may stand on, told by their layers: what is retired, what was found bad, and with `lineage` all that was ever built on it. A team's policy that leaves out a base or a builder has it here.",
+    ),
   images: imagesSection,
   rules: rulesSection,
   build: z

@@ -9,7 +9,7 @@ import type { LoadedPolicy } from "../policy/schema.ts";
 
 /**
  * The attesting job's own look at an image: per child the approved base that its layers start with, or undefined. A
- * base that only the config claims, while the layers hold something else, is none.
+ * base that only the config claims, while the layers hold something else, is none, and so is one that is forbidden.
  * @throws as gatherPolicyBases and hasFalseLayer do: a base that cannot be looked at is an error, not "another base"
  */
 export async function gatherBases(
@@ -23,7 +23,11 @@ export async function gatherBases(
   const found: (FoundBase | undefined)[] = [];
   for (const child of image.children) {
     const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
-    if (match === undefined || (await hasFalseLayer(client, repository, child, match))) {
+    if (
+      match?.bases[0].forbidden !== undefined ||
+      match === undefined ||
+      (await hasFalseLayer(client, repository, child, match))
+    ) {
       found.push(undefined);
       continue;
     }

@@ -8,6 +8,7 @@ import { rememberReads } from "@goldenpath/registry-client/remember";
 import type { Builder } from "../../build/strategies/strategy.ts";
 import { lookAtTag } from "../../evidence/gather-record.ts";
 import type { ApprovalRules } from "../../policy/approval-section.ts";
+import type { ForbiddenBase } from "../../policy/forbidden-section.ts";
 import type { LoadedPolicy, Policy, PolicyBase } from "../../policy/schema.ts";
 import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { isRunnableContent } from "../../promote/runnable.ts";
@@ -20,7 +21,7 @@ import { judgeApproval, listNewer } from "./judge.ts";
 
 /** What is asked of the policy that bases are looked up by. */
 export type BasesPolicy = Pick<LoadedPolicy, "inForce"> & {
-  policy: Pick<LoadedPolicy["policy"], "bases" | "signers">;
+  policy: Pick<LoadedPolicy["policy"], "bases" | "forbiddenBases" | "signers">;
 };
 
 /** Versions of one base that are asked about: what a repository of bases keeps, and no more. */
@@ -50,7 +51,21 @@ export async function gatherPolicyBases(
     if (approval === undefined) return gatherApprovedBases(client, [base], platforms);
     return gatherSigned(rememberReads(client), { ...base, approval }, loaded, platforms, now);
   });
-  return each.flat();
+  const forbidden = await mapConcurrently(concurrency, loaded.policy.forbiddenBases, (base) =>
+    gatherForbidden(rememberReads(client), base, platforms),
+  );
+  return [...each, ...forbidden].flat();
+}
+
+/** The versions of what is forbidden, of which nothing else is asked. */
+async function gatherForbidden(
+  client: RegistryClient,
+  { name, image, digests, ...forbidden }: ForbiddenBase,
+  platforms: readonly Platform[],
+): Promise<ApprovedBase[]> {
+  const versions = digests ?? (await listImages(client, { name, image }));
+  const found = await gatherApprovedBases(client, [{ name, image, digests: versions }], platforms, "forbidden base");
+  return found.map((base) => ({ ...base, forbidden }));
 }
 
 type SignedBase = PolicyBase & { approval: ApprovalRules };
@@ -123,8 +138,7 @@ export async function gatherVersions(
   now: Date,
 ): Promise<BaseVersion[]> {
   const repository = parseRepository(base.image);
-  const digests = base.digests.length > 0 ? base.digests : await listTagged(client, repository, base.name);
-  assertFew(digests.length, base.name);
+  const digests = await listVersions(client, base);
   const { signers } = loaded.policy;
   const approvers = Object.fromEntries(
     base.approval.signers.flatMap((name) => {
@@ -132,7 +146,7 @@ export async function gatherVersions(
       return signer === undefined ? [] : [[name, signer]];
     }),
   );
-  const gathered = await mapConcurrently(concurrency, [...new Set(digests)], async (digest) => {
+  const gathered = await mapConcurrently(concurrency, digests, async (digest) => {
     const children = await listChildren(client, repository, digest);
     if (children === undefined) return [];
     const evidence = await collectEvidence(client, repository, digest, approvers, { now });
@@ -146,6 +160,24 @@ export async function gatherVersions(
     found.kind === "approved" ? found.approval.approvedAt.getTime() : 0;
   // Logs and timestamps tell seconds: of two of one moment the order must not rest on where tags point, which it moves.
   return gathered.flat().toSorted((a, b) => time(a) - time(b) || (a.digest < b.digest ? -1 : 1));
+}
+
+/** What a repository's tags point at, but for signatures and charts. */
+async function listImages(client: RegistryClient, base: Pick<SignedImages, "name" | "image">): Promise<Digest[]> {
+  const repository = parseRepository(base.image);
+  const versions = await listVersions(client, { ...base, digests: [] });
+  const children = await mapConcurrently(concurrency, versions, (each) => listChildren(client, repository, each));
+  return versions.filter((_, index) => children[index] !== undefined);
+}
+
+/** @throws UserError `base-versions-too-many`, `base-unreadable` */
+async function listVersions(
+  client: RegistryClient,
+  { name, image, digests }: Pick<SignedImages, "name" | "image" | "digests">,
+): Promise<Digest[]> {
+  const versions = digests.length > 0 ? digests : await listTagged(client, parseRepository(image), name);
+  assertFew(versions.length, name);
+  return [...new Set(versions)];
 }
 
 /** Of an index what runs of it, of an image nothing; undefined for what is neither, such as a signature or a chart. */

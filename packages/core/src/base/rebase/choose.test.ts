@@ -30,6 +30,14 @@ const refused = (problem: string) => ({
   refused: { problem: expect.stringMatching(problem), wayOut: expect.stringMatching(/goldenpath base (?:of|approve)/) },
 });
 
+test("a version that is forbidden is left for one of its repository, and none is put on it", () => {
+  const { name: _name, ...own } = one;
+  const bad: ApprovedBase = { ...own, name: "bad", forbidden: { lineage: false } };
+  expect(choose([two, bad])).toEqual({ old: bad, next: two });
+  expect(choose([two, { ...bad, image: "r.test/other" }])).toMatchObject({ refused: {} });
+  expect(choose([one, { ...two, forbidden: { lineage: false } }])).toEqual({ old: one, next: one });
+});
+
 describe("refused", () => {
   test("what stands on no base, or on that of another platform", () => {
     expect(choose([one, two], { image: child("x app") })).toEqual(refused("no base of the policy"));

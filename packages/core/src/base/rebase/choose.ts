@@ -32,8 +32,13 @@ export function chooseBases(
   }
   const counts = (base: ApprovedBase): boolean =>
     isHeld(base, now) && [base.digest, base.child].every((digest) => findWithdrawn(loaded, digest) === undefined);
+  // A version that is forbidden is another's by its repository alone: it has a name of its own.
   const versions = approved.filter(
-    (base) => base.name === old.name && base.image === old.image && isSamePlatform(base.platform, platform),
+    (base) =>
+      base.forbidden === undefined &&
+      (old.forbidden !== undefined || base.name === old.name) &&
+      base.image === old.image &&
+      isSamePlatform(base.platform, platform),
   );
   const next = versions.findLast(
     (base) => counts(base) && (onto === undefined || [base.digest, base.child].includes(onto)),

@@ -53,6 +53,25 @@ test("a finding that can't be read is refused, and its twin is read", () => {
   expect(judge(child({ base: stood() }), [golden()])).toEqual([]);
 });
 
+test("an image on what is forbidden now is refused, by the version that was found, until its day a warning", () => {
+  const forbid = (more: object = {}) => ({
+    forbiddenBases: [{ ...{ name: "old", image: where, digests: [second], lineage: true }, ...more }],
+  });
+  const bases = [golden({ digests: [first, second] })];
+  const refused = {
+    rule: "base.forbidden",
+    thing: image,
+    problem: expect.stringContaining(`'old' (${where}@${second})`),
+  };
+  expect(judge(child({ base: stood(second) }), bases, forbid())).toEqual([refused]);
+  expect(judge(child({ base: stood(second) }), bases, forbid({ enforceFrom: "2999-01-01" }))).toEqual([
+    { ...refused, from: "2999-01-01" },
+  ]);
+  expect(judge(child({ base: stood() }), bases, forbid())).toEqual([]);
+  // Which versions a repository's tags have is not asked here.
+  expect(judge(child({ base: stood(second) }), bases, forbid({ digests: undefined }))).toEqual([]);
+});
+
 describe("an image on no base of the policy's is refused", () => {
   const other = golden({ name: "static", digests: [second] });
 

@@ -7,7 +7,7 @@ import { baseRoles } from "../../base/approval/predicate.ts";
 import { listBaseFacts, type ToldBase } from "../../base/rule-facts.ts";
 import type { VerifiedStatement } from "../../signing/types.ts";
 import { isDayOver } from "../day.ts";
-import { findLaterDay, type OwnDay } from "../enforcement.ts";
+import { findLaterDay, findOwnDay, type OwnDay } from "../enforcement.ts";
 import { findException } from "../exceptions.ts";
 import type { Policy, PolicyBase } from "../schema.ts";
 import { type AgainFacts, type JudgedAgain, listExceptions, listRepositories } from "./facts.ts";
@@ -58,8 +58,20 @@ function judgeChild(child: SignedChild, statement: VerifiedStatement["statement"
   const base = known.find(({ ended }) => ended.length === 0) ?? known[0];
   return [
     ...(base === undefined ? judgeForeign(stands, statement, facts) : base.ended).map(later),
+    ...judgeForbiddenAgain(stands, policy.forbiddenBases).map(later),
     ...judgeImageAgain(child, base?.told, statement, facts),
   ];
+}
+
+/** What it was found to stand on, where that is forbidden by its digest; of what lies below, nothing is signed. */
+function judgeForbiddenAgain(stands: readonly StoodOn[], forbidden: Policy["forbiddenBases"]): Ended[] {
+  return forbidden.flatMap((each): Ended[] => {
+    const stood = stands.find(({ digest }) => each.digests?.includes(digest));
+    if (stood === undefined) return [];
+    const own = findOwnDay(each.name, each);
+    const problem = `it stands on '${each.name}' (${stood.image}@${stood.digest}), which is forbidden`;
+    return [{ rule: "base.forbidden", problem, ...(own === undefined ? {} : { own }) }];
+  });
 }
 
 interface Ended {

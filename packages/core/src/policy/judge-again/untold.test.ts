@@ -12,10 +12,17 @@ const approval = { signers: ["platform"], maxBehind: 3, score: { open: 1 } };
 interface Change {
   scan?: object;
   bases?: readonly object[];
+  forbiddenBases?: readonly object[];
   environments?: object;
 }
 const policyOf = (change: Change = {}): Policy =>
-  ({ bases: [golden], environments: {}, ...change, scan: { ...scan, ...change.scan } }) as unknown as Policy;
+  ({
+    bases: [golden],
+    forbiddenBases: [],
+    environments: {},
+    ...change,
+    scan: { ...scan, ...change.scan },
+  }) as unknown as Policy;
 const untold = (before: Change, after: Change) =>
   listUntold(policyOf(before), policyOf(after)).map(({ stage, rule, problem, isUnknown }) => {
     expect(isUnknown).toBe(true);
@@ -62,6 +69,24 @@ describe("of a base", () => {
     expect(untold({ bases: [other] }, ofBase({ approval }))).toEqual([]);
     expect(untold({ bases: [other, golden] }, { bases: [golden, { ...other, mayChange: [] }] })).toHaveLength(1);
   });
+});
+
+test("of a base that is forbidden now, unless the finding would name it", () => {
+  const java = { name: "java", image: "r.test/java", digests: ["one", "two"] };
+  const gone = { name: "java-left-out", image: "r.test/java", digests: ["one"], lineage: false };
+  const before = { bases: [golden, java] };
+  const told = [["base", "base.forbidden", "no evidence says whether it stands on 'java-left-out' (forbiddenBases)"]];
+  for (const now of [
+    { ...gone, lineage: true },
+    { ...gone, digests: undefined },
+    { ...gone, digests: ["one", "three"] },
+    { ...gone, image: "r.test/other" },
+  ])
+    expect(untold(before, { forbiddenBases: [now] })).toEqual(told);
+  expect(untold(before, { forbiddenBases: [gone] })).toEqual([]);
+  expect(
+    untold({ forbiddenBases: [{ ...gone, lineage: true }] }, { forbiddenBases: [{ ...gone, lineage: true }] }),
+  ).toEqual([]);
 });
 
 describe("of a scan", () => {

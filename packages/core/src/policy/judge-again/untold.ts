@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Stage } from "../../stages.ts";
+import type { ForbiddenBase } from "../forbidden-section.ts";
 import type { Policy, PolicyBase } from "../schema.ts";
 import type { JudgedAgain } from "./facts.ts";
 
@@ -15,6 +16,7 @@ export interface Untold extends Omit<JudgedAgain, "thing"> {
 export function listUntold(before: Policy, after: Policy): Untold[] {
   return [
     ...after.bases.flatMap((base) => listOfBase(before, base)),
+    ...listOfForbidden(before, after),
     ...listOfScan(before.scan, after.scan),
     ...listOfExploited(before, after),
   ].map((each) => ({ ...each, isUnknown: true }));
@@ -64,6 +66,23 @@ function listOfBase({ bases }: Policy, after: PolicyBase): Untold[] {
         ]
       : []),
   ];
+}
+
+/** The finding names the nearest base alone, and no version that the older policy did not know. */
+function listOfForbidden(before: Policy, after: Policy): Untold[] {
+  return after.forbiddenBases
+    .filter((each) => !wasKnown(before, each))
+    .map(({ name }) => ({
+      ...{ stage: "base", rule: "base.forbidden" },
+      problem: `no evidence says whether it stands on '${name}' (forbiddenBases)`,
+    }));
+}
+
+function wasKnown({ bases, forbiddenBases }: Policy, now: ForbiddenBase): boolean {
+  if (forbiddenBases.some((older) => isDeepStrictEqual(older, now))) return true;
+  // Versions that were approved are those that a finding names.
+  const found = bases.filter(({ image }) => image === now.image).flatMap(({ digests }) => digests);
+  return !now.lineage && now.digests !== undefined && now.digests.every((each) => found.includes(each));
 }
 
 const isAtOrBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);

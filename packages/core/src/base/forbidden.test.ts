@@ -1,0 +1,80 @@
+import { amd64, arm64, base, child, decide, id, ids } from "@goldenpath/testing/base-facts";
+import { describe, expect, test } from "vitest";
+import { findForbidden } from "./forbidden.ts";
+import type { ApprovedBase } from "./identify.ts";
+
+const golden = base("golden", "os");
+const java = base("java", "os jdk");
+const bad = (layers: string, forbidden: Partial<ApprovedBase["forbidden"]> = {}, more: Partial<ApprovedBase> = {}) =>
+  base("bad", layers, { forbidden: { lineage: true, ...forbidden }, ...more });
+const judged = (layers: string, ...approved: ApprovedBase[]) => {
+  const { violations, children } = decide([child(layers)], { approved });
+  return { rules: violations.map(({ rule }) => rule), base: children[0]?.base?.name };
+};
+
+describe("what stands on a forbidden base", () => {
+  test("is refused, where an approved one lies below; without it, it stands on that", () => {
+    for (const lineage of [true, false])
+      expect(judged("os jdk app", golden, bad("os jdk", { lineage }))).toEqual({
+        ...{ rules: ["base.forbidden"], base: "bad" },
+      });
+    expect(judged("os jdk app", golden)).toEqual({ rules: [], base: "golden" });
+    expect(judged("os other app", golden, bad("os jdk"))).toEqual({ rules: [], base: "golden" });
+  });
+
+  test("is refused for that, and not for standing on none, where no approved one lies below", () => {
+    expect(judged("os app", bad("os"))).toEqual({ rules: ["base.forbidden"], base: "bad" });
+  });
+
+  test("by way of an approved one is refused, unless its lineage is let be", () => {
+    expect(judged("os jdk app", java, bad("os"))).toEqual({ rules: ["base.forbidden"], base: "java" });
+    expect(judged("os jdk app", java, bad("os", { lineage: false }))).toEqual({ rules: [], base: "java" });
+  });
+
+  test("is told by layers alone: another platform's, and one without layers, are nobody's", () => {
+    expect(judged("os jdk app", golden, bad("os jdk", {}, { platform: arm64 }))).toEqual({ rules: [], base: "golden" });
+    expect(judged("os app", golden, bad(""))).toEqual({ rules: [], base: "golden" });
+  });
+
+  test("of which the layers are an approved one's as well passes, whichever comes first", () => {
+    for (const lineage of [false])
+      for (const known of [
+        [java, bad("os jdk", { lineage })],
+        [bad("os jdk", { lineage }), java],
+      ])
+        expect(judged("os jdk app", ...known)).toEqual({ rules: [], base: "java" });
+    // With its lineage it is forbidden by whatever name.
+    expect(judged("os jdk app", java, bad("os jdk"))).toEqual({ rules: ["base.forbidden"], base: "java" });
+  });
+
+  test("is told once for each, with the reason and what to do", () => {
+    const approved = [java, bad("os", { reason: "CVE-2026-1" }), bad("os", {}, { digest: id("again") })];
+    const { violations } = decide([child("os jdk app")], { approved });
+    expect(violations).toHaveLength(1);
+    const [first] = decide([child("os jdk app")], { approved: approved.slice(0, 2) }).violations;
+    expect(first?.problem).toBe(
+      `it stands on 'bad' (r.test/bad@${id("index bad")}), which the policy forbids: CVE-2026-1`,
+    );
+    expect(first?.wayOut).toMatch(/approved base/);
+  });
+
+  test("waits for its own day, whatever that of the rule is", () => {
+    const wait = (enforceFrom: string | undefined, rule?: string) =>
+      decide([child("os app")], {
+        approved: [golden, bad("os", enforceFrom === undefined ? {} : { enforceFrom })],
+        ...(rule === undefined ? {} : { enforceFrom: { "base.forbidden": rule } }),
+      }).violations.map(({ enforcedFrom }) => enforcedFrom);
+    expect(wait(undefined)).toEqual([undefined]);
+    expect(wait("2026-06-01")).toEqual(["2026-06-01"]);
+    expect(wait(undefined, "2026-07-01")).toEqual(["2026-07-01"]);
+    expect(wait("2000-01-01", "2026-07-01")).toEqual([undefined]);
+  });
+
+  test("is found for who asks without a verdict", () => {
+    const image = { platform: amd64, diffIds: ids("os jdk app") };
+    expect(findForbidden(image, [golden, java])).toEqual([]);
+    const [below, own] = [bad("os"), bad("os jdk", { lineage: false })];
+    expect(findForbidden(image, [golden, below, own])).toEqual([below, own]);
+    expect(findForbidden(image, [java, own])).toEqual([]);
+  });
+});

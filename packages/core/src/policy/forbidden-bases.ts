@@ -1,0 +1,62 @@
+import { listBuildImages } from "../build/strategies/find.ts";
+import type { ForbiddenBase } from "./forbidden-section.ts";
+import type { Policy } from "./schema.ts";
+
+/** No day of the rule's puts off what the organisation itself has not put off. */
+const always = "2000-01-01";
+
+type Catalogue = Pick<Policy, "bases" | "build" | "forbiddenBases">;
+
+/** A version of a base, or of what builds run in, is gone; `digests` undefined: all that the tags point at. */
+interface Gone {
+  name: string;
+  image: string;
+  digests: ForbiddenBase["digests"];
+}
+
+/**
+ * What a team's policy leaves out of its organisation's bases and builders, as what nothing may stand on. Most bases
+ * stand on another: an image on one that is not there any more would pass for one on what lies below, whatever its own
+ * base was refused for.
+ * @param whose the team's policy, by its name
+ */
+export function forbidLeftOut(before: Catalogue, after: Catalogue, whose: string): ForbiddenBase[] {
+  const taken = new Set(after.forbiddenBases.map((each) => each.name));
+  return [...listGoneBases(before, after), ...listGoneBuilders(before, after)].map((gone) => ({
+    ...{ name: freeName(gone.name, taken), image: gone.image },
+    ...(gone.digests === undefined ? {} : { digests: gone.digests }),
+    ...{ lineage: false, reason: `${whose} leaves it out`, enforceFrom: always },
+  }));
+}
+
+function listGoneBases({ bases }: Catalogue, after: Catalogue): Gone[] {
+  return bases.flatMap(({ name, image, digests }): Gone[] => {
+    const left = after.bases.find((each) => each.name === name);
+    // By its approvals alone: what the tags point at is what it was.
+    if (digests.length === 0)
+      return left === undefined || left.digests.length > 0 ? [{ name, image, digests: undefined }] : [];
+    const gone = digests.filter((digest) => left?.digests.includes(digest) !== true);
+    return gone.length === 0 ? [] : [{ name, image, digests: gone }];
+  });
+}
+
+function listGoneBuilders(before: Catalogue, after: Catalogue): Gone[] {
+  const pinned = ({ build }: Catalogue): Set<string> =>
+    new Set(listBuildImages(build.builders).flatMap(({ image, digests }) => digests.map((each) => `${image}@${each}`)));
+  const kept = pinned(after);
+  return listBuildImages(before.build.builders).flatMap(({ name, image, digests }): Gone[] => {
+    const gone = digests.filter((digest) => !kept.has(`${image}@${digest}`));
+    return gone.length === 0 ? [] : [{ name, image, digests: gone }];
+  });
+}
+
+function freeName(name: string, taken: Set<string>): string {
+  const free = (count: number): string => {
+    const end = count === 1 ? "-left-out" : `-left-out-${count}`;
+    const own = `${name.slice(0, 63 - end.length).replace(/-$/, "")}${end}`;
+    return taken.has(own) ? free(count + 1) : own;
+  };
+  const own = free(1);
+  taken.add(own);
+  return own;
+}

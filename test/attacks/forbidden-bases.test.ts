@@ -1,0 +1,156 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { digestOf } from "@goldenpath/registry-client/oci/digest";
+import { gzipLayer, type LayerStand, startLayerStand, type TestLayer } from "@goldenpath/testing/layered-image";
+import { tarOf } from "@goldenpath/testing/tar";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { runMain } from "../support/cli.ts";
+
+// Whether an image on a retired base passes for one on the golden base that lies below: by what a policy forbids, and by
+// what a team's policy leaves out of its organisation's.
+
+let stand: LayerStand;
+const layer = (text: string): TestLayer => gzipLayer(tarOf({ name: `srv/${text}`, content: text }));
+const [os, jdk8, jdk21, app] = ["os", "jdk 8", "jdk 21", "app"].map(layer) as [
+  TestLayer,
+  TestLayer,
+  TestLayer,
+  TestLayer,
+];
+const images: Record<"golden" | "onGolden" | "onOld" | "onNew", string> = {
+  ...{ golden: "", onGolden: "", onOld: "", onNew: "" },
+};
+let [old, now] = ["", ""];
+beforeAll(async () => {
+  stand = await startLayerStand();
+  images.golden = await stand.push([os], "bases/golden");
+  old = digestIn(await stand.push([os, jdk8], "bases/java"));
+  now = digestIn(await stand.push([os, jdk21], "bases/java"));
+  images.onGolden = await stand.push([os, app], "vetted/shop");
+  images.onOld = await stand.push([os, jdk8, app], "vetted/shop");
+  images.onNew = await stand.push([os, jdk21, app], "vetted/shop");
+});
+afterAll(() => stand.stop());
+
+const digestIn = (image: string): string => image.split("@")[1] ?? "";
+const at = (name: string): string => `"${stand.server.host}/bases/${name}"`;
+const golden = (): string => `  - { name: golden, image: ${at("golden")}, digests: ["${digestIn(images.golden)}"] }\n`;
+const java = (...digests: string[]): string =>
+  `  - { name: java, image: ${at("java")}, digests: ${JSON.stringify(digests)} }\n`;
+
+async function write(name: string, text: string): Promise<string> {
+  const file = join(stand.directory, `${name}.yaml`);
+  await writeFile(file, text);
+  return file;
+}
+const head = (name: string): string => `version: 1\nname: ${name}\nserial: 1\n`;
+async function writeTeam(organisation: string, bases: string): Promise<string> {
+  await write("organisation", organisation);
+  const extend = `extends: { policy: organisation.yaml, digest: "${digestOf(organisation)}" }\n`;
+  return write("team", `${head("shop")}${extend}bases:\n${bases}`);
+}
+
+/** The rules that refuse it; none: it passes. */
+async function judge(image: string, policy: string): Promise<string[]> {
+  const { code, out, err } = await runMain(
+    "enforce",
+    image,
+    "--policy",
+    policy,
+    "--result-dir",
+    stand.directory,
+    "--json",
+  );
+  if (code === 2) throw new Error(`${out}${err}`);
+  const { result } = JSON.parse(out) as { result: { violations: { rule: string; problem: string }[] } };
+  expect(code).toBe(result.violations.length === 0 ? 0 : 1);
+  return result.violations.map(({ rule, problem }) => `${rule}: ${problem}`);
+}
+const refused = (name: string) => [expect.stringMatching(new RegExp(`^base\\.forbidden: it stands on '${name}' `))];
+
+describe("a team's policy that leaves out", () => {
+  beforeEach(() => {
+    stand.server.requests.length = 0;
+  });
+
+  test("a retired base lets in nothing that its organisation refuses, and what it keeps passes", async () => {
+    const ended = `  - { name: java, image: ${at("java")}, digests: ["${old}"], until: 2020-01-01 }\n`;
+    const organisation = `${head("acme")}bases:\n${golden()}${ended}`;
+    const own = await write("own", organisation);
+    expect(await judge(images.onOld, own)).toEqual([expect.stringMatching(/^base\.expired: /)]);
+    const team = await writeTeam(organisation, "  - name: golden\n");
+    expect(await judge(images.onOld, team)).toEqual(refused("java-left-out"));
+    for (const policy of [own, team]) expect(await judge(images.onGolden, policy)).toEqual([]);
+  });
+
+  test("a version refuses what stands on it, and not what stands on another", async () => {
+    const organisation = `${head("acme")}bases:\n${golden()}${java(old, now)}`;
+    const team = await writeTeam(organisation, `  - name: golden\n  - { name: java, digests: ["${now}"] }\n`);
+    expect(await judge(images.onOld, team)).toEqual(refused("java-left-out"));
+    expect(await judge(images.onNew, team)).toEqual([]);
+    expect(await judge(images.onOld, await write("own", organisation))).toEqual([]);
+  });
+
+  test("what lies below refuses nothing that stands on a base which it keeps", async () => {
+    const organisation = `${head("acme")}bases:\n${golden()}${java(now)}`;
+    const team = await writeTeam(organisation, "  - name: java\n");
+    expect(await judge(images.onGolden, team)).toEqual(refused("golden-left-out"));
+    expect(await judge(images.onNew, team)).toEqual([]);
+  });
+});
+
+describe("a forbidden base", () => {
+  const forbid = (text: string): string => `forbiddenBases:\n  - { name: bad, ${text} }\n`;
+
+  test("refuses what stands on it, by its digest or by whatever its repository's tags point at", async () => {
+    const bases = `${head("acme")}bases:\n${golden()}${java(now)}`;
+    const { client, server } = stand;
+    const repository = { registry: server.host, name: "bases/java" };
+    for (const [tag, digest] of Object.entries({ 8: old, 21: now })) {
+      const { bytes, mediaType } = await client.fetchManifest({ ...repository, digest: digest as never });
+      await client.pushManifest(repository, bytes, mediaType, tag);
+    }
+    for (const what of [`image: ${at("java")}, digests: ["${old}"]`, `image: ${at("java")}, lineage: false`]) {
+      const policy = await write("forbids", `${bases}${forbid(what)}`);
+      expect(await judge(images.onOld, policy)).toEqual(refused("bad"));
+      for (const image of [images.onNew, images.onGolden]) expect(await judge(image, policy)).toEqual([]);
+    }
+    // Without it nobody asks what lies between.
+    expect(await judge(images.onOld, await write("own", bases))).toEqual([]);
+  });
+
+  test("refuses all that was built on it, approved or not, unless its lineage is let be", async () => {
+    const bases = `${head("acme")}bases:\n${java(now)}`;
+    const what = `image: ${at("golden")}, digests: ["${digestIn(images.golden)}"]`;
+    const all = await write("all", `${bases}${forbid(what)}`);
+    for (const image of [images.onNew, images.onGolden, images.onOld])
+      expect(await judge(image, all)).toEqual(refused("bad"));
+    const nearest = await write("nearest", `${bases}${forbid(`${what}, lineage: false`)}`);
+    expect(await judge(images.onNew, nearest)).toEqual([]);
+    for (const image of [images.onGolden, images.onOld]) expect(await judge(image, nearest)).toEqual(refused("bad"));
+  });
+
+  test("that is not in its registry is an error: what nobody can look at can't be compared with", async () => {
+    const gone = `image: ${at("golden")}, digests: ["${digestOf("gone")}"]`;
+    const policy = await write("gone", `${head("acme")}bases:\n${golden()}${forbid(gone)}`);
+    const { code, out, err } = await runMain("enforce", images.onGolden, "--policy", policy);
+    expect(code).toBe(2);
+    expect(`${out}${err}`).toMatch(/forbidden base 'bad' .*is not in its registry/);
+  });
+
+  test("is told by `base of` as none that may be stood on", async () => {
+    const text = `${head("acme")}bases:\n${golden()}${forbid(`image: ${at("java")}, digests: ["${old}"]`)}`;
+    const args = ["--policy", await write("of", text), "--json"];
+    const { code, out } = await runMain("base", "of", images.onOld, images.onGolden, ...args);
+    const { images: found } = JSON.parse(out) as { images: { standing: string; base?: { name: string } }[] };
+    expect({ code, found: found.map(({ standing, base }) => [standing, base?.name]) }).toEqual({
+      ...{
+        code: 1,
+        found: [
+          ["none", "bad"],
+          ["current", "golden"],
+        ],
+      },
+    });
+  });
+});

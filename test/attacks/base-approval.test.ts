@@ -178,6 +178,18 @@ test("a version too old, or too far behind the newest, is refused by the dates t
   expect(await rules(", maxBehind: 30d, grace: 3d")).toEqual([]);
 });
 
+test("demands refuse from their own day on, and until then the stage passes with a warning that has that day", async () => {
+  const { base, onIt } = await pushVersion("1");
+  await sign(base, approved({ decidedAt: ago(40) }));
+  const under = async (enforceFrom: string): Promise<unknown[]> => {
+    await writePolicy(`, maxAge: 30d, score: { open: 1 }, enforceFrom: ${enforceFrom}`);
+    const { verdict, result } = await stand.enforce(onIt);
+    return [verdict, ...result.violations.map(({ rule, enforcedFrom }) => `${rule} ${enforcedFrom ?? "now"}`)];
+  };
+  expect(await under("2020-01-01")).toEqual(["fail", "base.approval now", "base.expired now"]);
+  expect(await under("2999-01-01")).toEqual(["pass", "base.approval 2999-01-01", "base.expired 2999-01-01"]);
+});
+
 describe("how many requests it takes", () => {
   test("two for each image beyond those for the bases, however many images there are", async () => {
     const versions = [await pushVersion("1"), await pushVersion("2")];

@@ -119,8 +119,8 @@ async function gatherSigned(
 ): Promise<ApprovedBase[]> {
   const versions = await gatherVersions(client, base, loaded, now);
   const gathered = await mapConcurrently(concurrency, versions, async ({ digest, found }) => {
-    const { maxAge, maxBehind, grace, warnBefore, score } = base.approval;
-    const state = { rules: { maxAge, maxBehind, grace, warnBefore, score }, found, newer: listNewer(found, versions) };
+    // All of them: without their own day, demands that only warn until then would refuse.
+    const state = { rules: base.approval, found, newer: listNewer(found, versions) };
     const children = await gatherApprovedBases(client, [{ ...base, digests: [digest] }], platforms);
     return children.map((child): ApprovedBase => ({ ...child, approval: state }));
   });

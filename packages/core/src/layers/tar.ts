@@ -43,6 +43,11 @@ const kinds: Readonly<Record<string, EntryKind>> = {
 
 /** What Go's reader takes of a pax header or a long name. Bytes. */
 const maxMeta = 1024 * 1024;
+/** PATH_MAX and NAME_MAX of Linux, without the zero byte at the end: no runtime makes what is longer. Bytes. */
+export const maxPath = 4095;
+const maxName = 255;
+/** Of such a path in a message. */
+const maxShown = 100;
 /** What an old header can't say, so that a pax record has to. Bytes. */
 const largestOctalSize = 8 ** 11;
 
@@ -185,6 +190,7 @@ export class TarParser {
     const path = normalisePath(name, "an entry");
     if (path === "" && kind !== "directory") throw new MalformedLayer(`the root is a ${kind}`);
     if (isLink && linkname === "") throw new UnsafeEntry(`${formatPath(path)} is a link to nothing`);
+    if (linkname.length > maxPath) throw new UnsafeEntry(`${formatPath(path)} is a link to a path that is too long`);
     return {
       kind,
       path,
@@ -227,7 +233,10 @@ function normalisePath(name: string, what: string): string {
   const parts = name.split("/").filter((part) => part !== "" && part !== ".");
   if (name === "") throw new MalformedLayer(`${what} has no name`);
   if (parts.includes("..")) throw new UnsafeEntry(`${what} climbs out with '..': ${formatPath(name)}`);
-  return parts.join("/");
+  const path = parts.join("/");
+  if (path.length > maxPath || parts.some((part) => part.length > maxName))
+    throw new UnsafeEntry(`${what} has a path that is too long: ${formatPath(path).slice(0, maxShown)}…`);
+  return path;
 }
 
 /** A path for people, with `/` in front: {@link formatName}. */

@@ -1,6 +1,6 @@
 import { MalformedLayer } from "./bytes.ts";
 import type { LayerContents, LayerEntry } from "./contents.ts";
-import { formatName, formatPath } from "./tar.ts";
+import { formatName, formatPath, maxPath } from "./tar.ts";
 
 /** What a path is; hard links share one. */
 export interface TreeFile {
@@ -22,6 +22,10 @@ export interface TreeNode {
   file: TreeFile;
   /** The layer that was the last to say something of it, from 0, the lowest. */
   layer: number;
+  /** The last one that said something of it or of what lies in it. */
+  touched: number;
+  /** Of a directory, the last one that hides whatever lower layers have in it. */
+  hidden?: number;
   /** No layer has an entry for it: a runtime makes the directory because something lies in it. */
   isImplied: boolean;
   children: Map<string, TreeNode>;
@@ -38,6 +42,8 @@ const whiteout = ".wh.";
 const opaque = ".wh..wh..opq";
 /** As many links as Linux follows. */
 const maxLinks = 40;
+/** Of names in a path of Linux (PATH_MAX), each with its slash. */
+const maxDepth = (maxPath + 1) / 2;
 const overlayAttribute = /^(?:trusted|user)\.(?:overlay|fuseoverlayfs)\./;
 
 /**
@@ -82,11 +88,11 @@ function applyEntry(tree: FileTree, entry: LayerEntry, layer: number, isStrict: 
   if (parts.length === 0) {
     tree.root.file = describe(entry);
     tree.root.layer = layer;
+    tree.root.touched = layer;
     return;
   }
   const parent = openParent(tree, parts, layer);
-  if (removed.size > 0 && ancestors(join(parent.path, name)).some((path) => removed.has(path)))
-    refuse("is removed and added in one layer");
+  if (removed.size > 0 && isAtOrBelow(join(parent.path, name), removed)) refuse("is removed and added in one layer");
   put(tree, parent, name, entry, layer, refuse);
 }
 
@@ -110,7 +116,7 @@ function applyWhiteout(
   }
   const path = join(parent.path, hidden);
   const node = parent.node.children.get(hidden);
-  if (node !== undefined && touches(node, layer)) {
+  if (node?.touched === layer) {
     refuse("removes what the same layer adds");
     return;
   }
@@ -120,11 +126,16 @@ function applyWhiteout(
   tree.removals.set(path, layer);
 }
 
-/** Takes away what lower layers have in a directory; what this layer has put there stays. */
+/**
+ * Takes away what lower layers have in a directory; what this layer has put there stays. Once is enough: all that comes
+ * there afterwards is this layer's, and an archive of a megabyte may say it half a million times.
+ */
 function hideBelow(tree: FileTree, directory: TreeNode, path: string, layer: number): void {
+  if (directory.hidden === layer) return;
+  directory.hidden = layer;
   for (const [name, node] of directory.children) {
     const inside = join(path, name);
-    if (touches(node, layer)) hideBelow(tree, node, inside, layer);
+    if (node.touched === layer) hideBelow(tree, node, inside, layer);
     else {
       directory.children.delete(name);
       tree.removals.set(inside, layer);
@@ -132,23 +143,26 @@ function hideBelow(tree: FileTree, directory: TreeNode, path: string, layer: num
   }
 }
 
-/** True where this layer has said something of it, or of what lies in it. */
-function touches(node: TreeNode, layer: number): boolean {
-  return node.layer === layer || [...node.children.values()].some((child) => touches(child, layer));
+interface Parent {
+  node: TreeNode;
+  path: string;
+  /** From the root down to it. */
+  above: readonly TreeNode[];
 }
 
 /** The directory that an entry lies in, made where it is not there. */
-function openParent(tree: FileTree, parts: readonly string[], layer: number): { node: TreeNode; path: string } {
-  let node = tree.root;
+function openParent(tree: FileTree, parts: readonly string[], layer: number): Parent {
   const walked: string[] = [];
+  const above = [tree.root];
   const waiting = parts.slice(0, -1).reverse();
   let links = 0;
   for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
     if (part === "..") {
       walked.pop();
-      node = walked.reduce((at, each) => at.children.get(each) ?? at, tree.root);
+      if (above.length > 1) above.pop();
       continue;
     }
+    const node = above.at(-1) ?? tree.root;
     const next = node.children.get(part);
     if (next?.file.kind === "symlink" && next.layer === layer) {
       links += 1;
@@ -156,28 +170,34 @@ function openParent(tree: FileTree, parts: readonly string[], layer: number): { 
       const target = next.file.target.split("/").filter((each) => each !== "" && each !== ".");
       if (next.file.target.startsWith("/")) {
         walked.length = 0;
-        node = tree.root;
+        above.length = 1;
       }
       waiting.push(...target.reverse());
       continue;
     }
     walked.push(part);
+    // Each link may lead on by a whole path, and no runtime opens what lies deeper than one.
+    if (walked.length > maxDepth) throw new MalformedLayer(`${formatPath(parts.join("/"))} lies too deep`);
     if (next !== undefined && next.file.kind === "directory") {
-      node = next;
+      above.push(next);
       continue;
     }
-    const path = walked.join("/");
-    if (next !== undefined) tree.removals.set(path, layer);
+    if (next !== undefined) tree.removals.set(walked.join("/"), layer);
     const made = createDirectory(layer);
     node.children.set(part, made);
-    node = made;
+    touch(above, layer);
+    above.push(made);
   }
-  return { node, path: walked.join("/") };
+  return { node: above.at(-1) ?? tree.root, path: walked.join("/"), above };
+}
+
+function touch(nodes: readonly TreeNode[], layer: number): void {
+  for (const node of nodes) node.touched = layer;
 }
 
 function put(
   tree: FileTree,
-  parent: { node: TreeNode; path: string },
+  parent: Parent,
   name: string,
   entry: LayerEntry,
   layer: number,
@@ -186,8 +206,9 @@ function put(
   const path = join(parent.path, name);
   const before = parent.node.children.get(name);
   if (entry.kind === "hardlink") {
-    const target = findNode(tree, entry.target);
-    if (target === undefined || target.file.kind === "directory") {
+    const way = findWay(tree, entry.target);
+    const target = way?.at(-1);
+    if (way === undefined || target === undefined || target.file.kind === "directory") {
       refuse(`is a hard link to ${formatPath(entry.target)}, which is no file`);
       return;
     }
@@ -200,15 +221,19 @@ function put(
     if (differs && target.file.kind === "file") {
       Object.assign(target.file, { mode, uid, gid });
       target.layer = layer;
+      touch(way, layer);
     }
-    parent.node.children.set(name, { file: target.file, layer, isImplied: false, children: new Map() });
+    touch(parent.above, layer);
+    parent.node.children.set(name, createNode(target.file, layer));
     if (before !== undefined && before.file !== target.file) tree.removals.set(path, layer);
     return;
   }
   const file = describe(entry);
+  touch(parent.above, layer);
   if (before !== undefined && before.file.kind === "directory" && file.kind === "directory") {
     before.file = file;
     before.layer = layer;
+    before.touched = layer;
     before.isImplied = false;
     return;
   }
@@ -216,7 +241,7 @@ function put(
     refuse("is there twice, each time as something else");
   if (before?.isImplied === true && before.layer === layer) refuse("is a directory and something else in one layer");
   if (before !== undefined) tree.removals.set(path, layer);
-  parent.node.children.set(name, { file, layer, isImplied: false, children: new Map() });
+  parent.node.children.set(name, createNode(file, layer));
 }
 
 function describe(entry: LayerEntry): TreeFile {
@@ -248,6 +273,10 @@ function isSame(a: TreeFile, b: TreeFile): boolean {
   );
 }
 
+function createNode(file: TreeFile, layer: number): TreeNode {
+  return { file, layer, touched: layer, isImplied: false, children: new Map() };
+}
+
 function createDirectory(layer: number): TreeNode {
   const file: TreeFile = {
     kind: "directory",
@@ -260,13 +289,14 @@ function createDirectory(layer: number): TreeNode {
     device: "",
     attributes: {},
   };
-  return { file, layer, isImplied: true, children: new Map() };
+  return { file, layer, touched: layer, isImplied: true, children: new Map() };
 }
 
-/** A path and every directory above it, but the root. */
-function ancestors(path: string): string[] {
-  const parts = path.split("/");
-  return parts.map((_part, index) => parts.slice(0, index + 1).join("/"));
+/** Whether a path is one of these, or lies below one. */
+function isAtOrBelow(path: string, places: ReadonlySet<string>): boolean {
+  for (let end = path.indexOf("/"); end !== -1; end = path.indexOf("/", end + 1))
+    if (places.has(path.slice(0, end))) return true;
+  return places.has(path);
 }
 
 function join(directory: string, name: string): string {
@@ -275,9 +305,18 @@ function join(directory: string, name: string): string {
 
 /** What lies at a path, no link followed. */
 export function findNode(tree: FileTree, path: string): TreeNode | undefined {
-  let node: TreeNode | undefined = tree.root;
-  for (const part of path === "" ? [] : path.split("/")) node = node?.children.get(part);
-  return node;
+  return findWay(tree, path)?.at(-1);
+}
+
+/** From the root down to what lies at a path. */
+function findWay({ root }: FileTree, path: string): TreeNode[] | undefined {
+  const way = [root];
+  for (const part of path === "" ? [] : path.split("/")) {
+    const node = way.at(-1)?.children.get(part);
+    if (node === undefined) return undefined;
+    way.push(node);
+  }
+  return way;
 }
 
 /**
@@ -291,20 +330,27 @@ export function resolvePath(tree: FileTree, path: string): string | undefined {
     .filter((part) => part !== "" && part !== ".")
     .reverse();
   const walked: string[] = [];
+  /** What lies at each of them, from the root down; looked up from the one above, as a path may be long. */
+  const way: (TreeNode | undefined)[] = [tree.root];
   let links = 0;
   for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
     if (part === "..") {
       walked.pop();
+      if (way.length > 1) way.pop();
       continue;
     }
-    const node = waiting.length === 0 ? undefined : findNode(tree, join(walked.join("/"), part));
-    if (node?.file.kind !== "symlink") {
+    const node = way.at(-1)?.children.get(part);
+    if (node?.file.kind !== "symlink" || waiting.length === 0) {
       walked.push(part);
+      way.push(node);
       continue;
     }
     links += 1;
     if (links > maxLinks) return undefined;
-    if (node.file.target.startsWith("/")) walked.length = 0;
+    if (node.file.target.startsWith("/")) {
+      walked.length = 0;
+      way.length = 1;
+    }
     waiting.push(
       ...node.file.target
         .split("/")

@@ -36,6 +36,19 @@ describe("the user that an image starts as", () => {
     expect(findStartUser(user, passwd)).toBe("other");
   });
 
+  test.each([
+    ["a space that Unicode has", "\u00a0"],
+    ["an end of line that Unicode has", "\u0085"],
+    ["a blank", " "],
+  ])(
+    "a line of root's number in front of the user's, which begins with %s, is the user's to a runtime",
+    (_what, space) => {
+      const list = (first: string) => Buffer.from(`${first}app:x:0:0::/:\napp:x:1000:1000::/:\n`);
+      expect(findStartUser("app", list(space))).toBe("root");
+      expect(findStartUser("app", list("b"))).toBe("other");
+    },
+  );
+
   test("without the list a name is nobody's, but root's", () => {
     expect(["root", "app", "1000"].map((user) => findStartUser(user, undefined))).toEqual(["root", "unknown", "other"]);
   });

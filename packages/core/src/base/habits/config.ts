@@ -17,14 +17,22 @@ export function findStartUser(user: string | undefined, passwd: Uint8Array | und
   if (/^[+-]?\d+$/.test(name)) return userOf(Number(name));
   if (passwd === undefined) return name === "root" ? "root" : "unknown";
   const ids = Buffer.from(passwd)
-    .toString("latin1")
+    .toString("utf8")
     .split("\n")
-    .map((line) => line.trim().split(":"))
-    .filter(([each]) => each === Buffer.from(name, "utf8").toString("latin1"))
+    .map((line) => trimAsGo(line).split(":"))
+    .filter(([each]) => each === name)
     .map(([, , id = ""]) => id);
   if (ids.length === 0) return name === "root" ? "root" : "unknown";
   const users = ids.map((id) => (/^\d+$/.test(id) ? userOf(Number(id)) : "unknown"));
   return users.find((each) => each === "unknown") ?? users.find((each) => each === "root") ?? "other";
+}
+
+/**
+ * Runtimes are written in Go, which takes Unicode's white space off both ends of a line (strings.TrimSpace), U+0085 among
+ * it: a line that only begins as another user's is then the first of that name.
+ */
+function trimAsGo(line: string): string {
+  return line.replaceAll(/^[\s\u0085]+|(?<![\s\u0085])[\s\u0085]+$/g, "");
 }
 
 /** Some runtimes cut a number beyond these off to 32 bits, and start 4294967296 as root (CVE-2024-40635). */

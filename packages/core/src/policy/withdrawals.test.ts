@@ -2,7 +2,8 @@ import type { UserError } from "@goldenpath/foundation/errors";
 import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { policy as sample } from "@goldenpath/testing/gate-evidence";
 import { describe, expect, test } from "vitest";
-import { buildPointerStatement, planActivation, readPointerStatement } from "./pointer.ts";
+import { buildPointerStatement, maxPredecessors, planActivation, readPointerStatement } from "./pointer.ts";
+import { maxPointerBytes } from "./pointer-artifact.ts";
 import type { PolicyPointer, Withdrawal } from "./pointer-facts.ts";
 import {
   describeWithdrawn,
@@ -109,6 +110,42 @@ test("where there is no room, what was lifted goes first", () => {
   expect(next).toHaveLength(maxWithdrawals);
   expect(next?.[0]).toEqual(of(signer));
   expect(next).not.toContainEqual(lifted);
+});
+
+describe("the longest of reasons, in letters of three bytes", () => {
+  const reason = "\u6f0f".repeat(500);
+  const owner = "\u793e".repeat(200);
+  const long = (index: number, more: Partial<Withdrawal> = {}) =>
+    of({ ...image, digest: digestOf(`${index}`) }, { reason, owner, ...more });
+  const all = Array.from({ length: maxWithdrawals - 1 }, (_, index) => long(index));
+  const fits = (withdrawals: readonly Withdrawal[] = []): boolean => {
+    const predecessors = Array.from({ length: maxPredecessors }, (_, index) => {
+      const { digest, activatedAt } = pointer;
+      return { serial: index + 1, digest, activatedAt, supersededAt: now, revoked: true as const };
+    });
+    const full = { ...pointer, serial: maxPredecessors + 1, predecessors, withdrawals };
+    // In base64, beside a signature.
+    return JSON.stringify(buildPointerStatement(full)).length * (4 / 3) + 2048 < maxPointerBytes;
+  };
+
+  test("are refused where the pointer would be larger than what is read, and its twin with fewer is not", () => {
+    expect(() => planWithdrawal(all, { ...ask, thing: image })).toThrow(
+      expect.objectContaining({ code: "withdrawals-full" }),
+    );
+    const fewer = planWithdrawal(all.slice(0, 50), { ...ask, thing: image });
+    expect(fewer).toHaveLength(51);
+    expect(fits(fewer)).toBe(true);
+  });
+
+  test("of what was lifted keep nobody from withdrawing, nor from lifting", () => {
+    const lifted = all.map((_each, index) => long(index, { lifted: { reason, owner, at } }));
+    const next = planWithdrawal(lifted, { ...ask, thing: image });
+    expect(next?.at(-1)?.thing).toEqual(image);
+    expect(fits(next)).toBe(true);
+    const active = all.slice(0, 50);
+    const thing = active.at(-1)?.thing ?? image;
+    expect(fits(planWithdrawal(active, { ...undo, thing, reason, owner }))).toBe(true);
+  });
 });
 
 const repository = { registry: "registry.example", name: "vetted/goldenpath-policy" };

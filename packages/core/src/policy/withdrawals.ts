@@ -6,6 +6,11 @@ import type { LoadedPolicy, Policy } from "./schema.ts";
 
 /** Lifted ones are left out first; beyond it nothing more is withdrawn one by one. */
 export const maxWithdrawals = 100;
+/**
+ * The same of all of them, as JSON. A pointer with every predecessor has to stay below what is read of one
+ * (`maxPointerBytes`): what is too large to be written could withdraw nothing any more. Bytes.
+ */
+export const maxWithdrawalBytes = 128 * 1024;
 
 const time = z.iso.datetime().transform((text) => new Date(text));
 const digest = z.custom<Digest>(isDigest, "expected a digest");
@@ -89,7 +94,10 @@ export function planWithdrawal(
       children.includes(own.digest) &&
       active.some((root) => root.at.getTime() === at.getTime());
     if (active.length > 0)
-      return before.map((each) => (isActive(each) || isWithIt(each) ? { ...each, lifted: made } : each));
+      return makeRoom(
+        before.map((each) => (isActive(each) || isWithIt(each) ? { ...each, lifted: made } : each)),
+        before.length,
+      );
     const known = before.filter(({ lifted }) => lifted === undefined).map((each) => describeWithdrawn(each.thing));
     throw new UserError(`${describeWithdrawn(thing)} is not withdrawn (there is: ${known.join(", ") || "nothing"})`, {
       code: "withdrawal-unknown",
@@ -101,23 +109,29 @@ export function planWithdrawal(
     (each) => !before.some((known) => known.lifted === undefined && isSameThing(known.thing, each)),
   );
   if (things.length === 0) return undefined;
-  return [...makeRoom(before, things.length), ...things.map((each) => ({ thing: each, ...made }))];
+  return makeRoom([...before, ...things.map((each) => ({ thing: each, ...made }))], before.length);
 }
 
 /** @throws UserError `withdrawals-full` */
-function makeRoom(before: readonly Withdrawal[], wanted: number): Withdrawal[] {
-  const kept = [...before];
-  while (kept.length + wanted > maxWithdrawals) {
+function makeRoom(wanted: readonly Withdrawal[], before: number): Withdrawal[] {
+  const kept = [...wanted];
+  while (kept.length > maxWithdrawals || sizeOf(kept) > maxWithdrawalBytes) {
     const oldest = kept.findIndex(({ lifted }) => lifted !== undefined);
     if (oldest === -1) {
-      throw new UserError(`${kept.length} things are withdrawn, and the pointer holds ${maxWithdrawals}`, {
+      const isMany = kept.length > maxWithdrawals;
+      const holds = isMany ? `${maxWithdrawals}` : `${maxWithdrawalBytes} bytes of what is said of them`;
+      throw new UserError(`${before} things are withdrawn, and the pointer holds ${holds}`, {
         code: "withdrawals-full",
-        wayOut: "Take signers and bases out of the policy, and activate it; then lift what that covers.",
+        wayOut: `${isMany ? "" : "Give a shorter reason. "}Take signers and bases out of the policy, and activate it; then lift what that covers.`,
       });
     }
     kept.splice(oldest, 1);
   }
   return kept;
+}
+
+function sizeOf(withdrawals: readonly Withdrawal[]): number {
+  return Buffer.byteLength(JSON.stringify(encodeWithdrawals(withdrawals)));
 }
 
 function isSameThing(a: WithdrawnThing, b: WithdrawnThing): boolean {

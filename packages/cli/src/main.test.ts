@@ -244,6 +244,19 @@ describe("the terminal's ports", () => {
     expect(out.text()).toContain("the key is ***");
   });
 
+  test.each([
+    ["that begins another", ["hunter", "hunter2"], "hunter2", "2"],
+    ["in two colours", ["hunter2"], "hun\u001b[31mter2", "hun"],
+    ["that is printed in another way", ["hunter\t2"], "hunter\t2", "hunter"],
+  ])("a masked secret %s is in no output", (_what, secrets, printed, part) => {
+    const out = recorder();
+    const ports = createTerminalPorts({ out });
+    for (const secret of secrets) ports.mask(secret);
+    ports.log.info(`the key is ${printed}.`);
+    expect(out.text()).not.toContain(part);
+    expect(out.text()).toBe("the key is ***.\n");
+  });
+
   test("quiet keeps warnings and errors", () => {
     const out = recorder();
     const ports = createTerminalPorts({ out, quiet: true });

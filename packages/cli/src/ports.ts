@@ -1,5 +1,5 @@
 import type { Ports, ProgressTask, ProgressTotal } from "@goldenpath/foundation/ports";
-import { cleanLine } from "@goldenpath/foundation/text/clean";
+import { cleanLine, cleanText } from "@goldenpath/foundation/text/clean";
 import { cleanLog } from "@goldenpath/foundation/text/log";
 
 interface TerminalPortsOptions {
@@ -15,12 +15,11 @@ interface TerminalPortsOptions {
  * runner as well, since a step's `run:` may be what calls this.
  */
 export function createTerminalPorts(options: TerminalPortsOptions): Ports {
-  const secrets = new Set<string>();
-  const clean = (text: string): string => {
-    let masked = text;
-    for (const secret of secrets) masked = masked.replaceAll(secret, "***");
-    return cleanLog(masked);
-  };
+  /** The longest first: of one that begins another the rest would be left. */
+  let secrets: string[] = [];
+  const hide = (text: string): string => secrets.reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+  // Again once it is clean: what a terminal obeys may have stood within one.
+  const clean = (text: string): string => hide(cleanLog(hide(text)));
   const write = (text: string): void => void options.out.write(text);
   const line = (mark: string) => (message: string) =>
     write(`${mark}${clean(message).replaceAll("\n", `\n${" ".repeat(mark.length)}`)}\n`);
@@ -38,7 +37,9 @@ export function createTerminalPorts(options: TerminalPortsOptions): Ports {
         startProgress(label, total, { write, clean }, options.out.isTTY === true, options.quiet === true),
     },
     mask: (secret) => {
-      if (secret.length > 0) secrets.add(secret);
+      // As it is, and as it would be printed.
+      const known = new Set([...secrets, secret, cleanText(secret)].filter((each) => each.length > 0));
+      secrets = [...known].sort((one, other) => other.length - one.length);
     },
     async group(title, body) {
       info(title);

@@ -89,6 +89,8 @@ function readThing(
 
 function readTime(text: string): Date {
   const time = new Date(text);
-  if (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/.test(text) && !Number.isNaN(time.getTime())) return time;
+  const isWritten = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/.test(text) && !Number.isNaN(time.getTime());
+  // JavaScript takes the 30th of February for the 2nd of March: until then the signer's word would go on counting.
+  if (isWritten && time.toISOString().slice(0, 19) === text.slice(0, 19)) return time;
   throw invalid(`--from is '${text}': expected a time in UTC, such as 2026-11-03T00:00:00Z`);
 }

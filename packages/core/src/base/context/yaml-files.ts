@@ -1,4 +1,15 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, parseDocument, type Scalar, visit, type YAMLMap } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Scalar,
+  visit,
+  type YAMLMap,
+} from "yaml";
 import { readDockerfileMentions, readGivenSyntax } from "./dockerfile.ts";
 import type { FileMentions, Mention, MentionUse } from "./mention.ts";
 
@@ -51,11 +62,14 @@ const maxMerged = 100;
 const buildPath = ["services", "*", "build"];
 
 function readPlaces(file: string, text: string, places: readonly Place[], counts: Counts): FileMentions {
-  const lineOf = lineCounter(text);
-  const root = parseDocument(text, { prettyErrors: false, version: "1.2", logLevel: "error" });
-  const [fault] = root.errors;
+  const lineCounter = new LineCounter();
+  const lineOf = (offset: number): number => lineCounter.linePos(offset).line;
+  // Whether a key is there twice the library finds out by comparing each with each.
+  const options = { prettyErrors: false, version: "1.2", logLevel: "error", uniqueKeys: false, lineCounter } as const;
+  const root = parseDocument(text, options);
+  const fault = root.errors[0]?.pos[0] ?? findRepeatedKey(root);
   if (fault !== undefined)
-    return { mentions: [], unread: [{ file, line: lineOf(fault.pos[0]), message: "it can't be read as YAML" }] };
+    return { mentions: [], unread: [{ file, line: lineOf(fault), message: "it can't be read as YAML" }] };
   const document = { resolve: resolverOf(root), left: maxVisited };
   const found: FileMentions = { mentions: [], unread: [] };
   const patterns = [...places.map(({ path }) => path), buildPath];
@@ -82,18 +96,24 @@ function readPlaces(file: string, text: string, places: readonly Place[], counts
   return found;
 }
 
-/** The line of an offset, from 1. */
-function lineCounter(text: string): (offset: number) => number {
-  const ends = [...text.matchAll(/\n/g)].map(({ index }) => index);
-  return (offset) => {
-    let [low, high] = [0, ends.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((ends[middle] ?? 0) < offset) low = middle + 1;
-      else high = middle;
-    }
-    return low + 1;
-  };
+/** Where a key stands that its map has already; of two values nobody knows which a tool takes. */
+function findRepeatedKey(root: ReturnType<typeof parseDocument>): number | undefined {
+  let found: number | undefined;
+  visit(root, {
+    Map(_key, { items }) {
+      const known = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (known.has(key.value)) {
+          found = key.range?.[0] ?? 0;
+          return visit.BREAK;
+        }
+        known.add(key.value);
+      }
+      return undefined;
+    },
+  });
+  return found;
 }
 
 /** A service's Dockerfile within the file, with the arguments that the service gives it. */

@@ -64,11 +64,26 @@ async function writePolicy({ registry, name }: { registry: string; name: string 
   expect(await run("policy", "activate", file, ...place)).toMatchObject({ code: 0, err: "" });
 }
 
-const withdraw = (digest: string, ...more: string[]) =>
+const withdrawThing = (...thing: string[]) =>
   run(
-    ...["withdraw", "--base", digest, "--to", `${server.host}/vetted/goldenpath-policy`, "--reason", "it leaks"],
-    ...["--owner", "security", "--key", join(directory, "policy.key"), ...more],
+    ...["withdraw", ...thing, "--to", `${server.host}/vetted/goldenpath-policy`, "--reason", "it leaks"],
+    ...["--owner", "security", "--key", join(directory, "policy.key")],
   );
+const withdraw = (digest: string, ...more: string[]) => withdrawThing("--base", digest, ...more);
+
+test("a base that is named as an image is refused, with how it is withdrawn: what stands on it would go on counting", async () => {
+  const refused = await withdrawThing(`${server.host}/bases/golden@${version}`);
+  expect(refused).toMatchObject({ code: 2, err: expect.stringContaining("is where base 'golden' is kept") });
+  expect(refused.err).toContain(`--base ${version}`);
+  const { digest } = await client.fetchManifest({ registry: server.host, name: "vetted/shop", tag: "1" });
+  const image = `${server.host}/vetted/shop@${digest}`;
+  expect(await withdrawThing(image)).toMatchObject({ code: 0, err: "" });
+  expect(await withdrawThing(image, "--undo")).toMatchObject({ code: 0, err: "" });
+  // Nobody looks where it is kept.
+  const gone = `${server.host}/bases/golden@${digestOf("gone")}`;
+  for (const more of [["--unseen"], ["--unseen", "--undo"]])
+    expect(await withdrawThing(gone, ...more)).toMatchObject({ code: 0, err: "" });
+});
 
 test("what no tag points at, an image of an index, and a typing error are refused: nobody would be protected", async () => {
   for (const digest of [untagged, child, digestOf("a typing error")]) {

@@ -2,8 +2,14 @@ import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import type { Digest } from "@goldenpath/registry-client/oci/digest";
-import { formatReference, parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
+import {
+  formatReference,
+  formatRepository,
+  parseRepository,
+  type Repository,
+} from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts } from "@goldenpath/registry-client/subject";
+import type { Builder } from "../build/strategies/strategy.ts";
 import { lookAtTag } from "../evidence/gather-record.ts";
 import type { KeySigner } from "../signing/schemes/key/sign.ts";
 import { fetchPolicyArtifact } from "./artifact.ts";
@@ -44,11 +50,13 @@ export async function withdraw(
 ): Promise<{ pointer: PolicyPointer; isNew: boolean }> {
   const { thing, signer, isUndo, isUnseen = false, imageRepository } = request;
   const { pointer, manifest } = await fetchPointer(client, repository, [signer.material.key]);
-  if (thing.kind !== "image" && !isUndo && !(thing.kind === "base" && isUnseen)) {
+  const isAsked = thing.kind === "image" ? imageRepository !== undefined && !isUnseen : true;
+  if (isAsked && !isUndo && !(thing.kind === "base" && isUnseen)) {
     const pinned = { ...repository, digest: pointer.artifact };
     const policy = parsePolicy(await fetchPolicyArtifact(client, pinned), `oci://${formatReference(pinned)}`);
     if (thing.kind === "signer") assertSigner(policy, thing.name);
-    else await assertBase(client, policy, thing.digest);
+    else if (thing.kind === "base") await assertBase(client, policy, thing.digest);
+    else if (imageRepository !== undefined) assertNoBase(policy, imageRepository, thing.digest);
   }
   const children =
     thing.kind === "image" && imageRepository !== undefined && !isUnseen
@@ -108,6 +116,19 @@ async function assertBase(client: RegistryClient, { bases, build }: Policy, dige
         "Name it by a digest that the policy has: the index, not one of its platforms. What has left the policy is withdrawn with --unseen.",
     },
   );
+}
+
+/** As an image it would count for nothing itself, and what stands on it, or was built in it, as before. */
+function assertNoBase({ bases, build }: Policy, repository: Repository, digest: Digest): void {
+  const name = formatRepository(repository);
+  const base = bases.find(({ image }) => image === name);
+  const builder = build.builders.find((each: Builder) => each.image === name);
+  if (base === undefined && builder === undefined) return;
+  const what = base === undefined ? `builder '${builder?.name}'` : `base '${base.name}'`;
+  throw new UserError(`${name} is where ${what} is kept, and what was made with it would go on counting`, {
+    code: "withdrawal-unknown",
+    wayOut: `Withdraw it as that, by the digest that the policy has or a tag points at: --base ${digest}. What has left the policy is withdrawn with --unseen.`,
+  });
 }
 
 /** Of a base that counts by signed approvals a version is what a tag points at, as a finding names it. */

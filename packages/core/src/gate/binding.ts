@@ -26,6 +26,11 @@ const ownEvents: readonly string[] = [
   "repository_dispatch",
 ];
 
+/** False for an event that whoever may only propose can start, whether or not a policy takes builds of it. */
+export function isOwnEvent(event: string): boolean {
+  return ownEvents.includes(event);
+}
+
 export function listSources({ build }: Policy): SourceBinding[] {
   return build.sources.map((source) => (typeof source === "string" ? { repository: source } : source));
 }
@@ -113,7 +118,7 @@ function describeMismatch(source: SourceBinding, built: Built): string | undefin
 
 function isAcceptedEvent({ events }: SourceBinding, event: string | undefined): boolean {
   if (events !== undefined) return event !== undefined && events.includes(event);
-  return event === undefined || ownEvents.includes(event);
+  return event === undefined || isOwnEvent(event);
 }
 
 function matchesAny(

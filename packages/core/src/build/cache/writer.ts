@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { RunFacts } from "@goldenpath/foundation/ports";
-import { judgeSource, listSources } from "../../gate/binding.ts";
+import { isOwnEvent, judgeSource, listSources } from "../../gate/binding.ts";
 import { matchesSource } from "../../gate/match-source.ts";
 import type { Policy } from "../../policy/schema.ts";
 import type { CacheKey } from "./key.ts";
@@ -30,6 +30,8 @@ export const protectedWriter = "protected";
 export function isProtected(run: CacheRun, policy: Policy): boolean {
   const { sourceRepository, sourceRef, event, defaultBranch } = run;
   if (sourceRepository === undefined || sourceRef === undefined || event === undefined) return false;
+  // A policy may take builds of pull requests, by `events` and `refs`: to be judged, and not for others to build on.
+  if (!isOwnEvent(event)) return false;
   if (judgeSource(policy, { ...run, sourceRepository }, undefined).length > 0) return false;
   if (defaultBranch !== undefined && sourceRef === `refs/heads/${defaultBranch}`) return true;
   return listSources(policy).some(

@@ -35,7 +35,7 @@ import { withPrivateTools } from "../tools/private.ts";
 import { attachAll, type Signing, signedImage, signingInputs, wholeImage, withSigning } from "./attachments.ts";
 import { attestCaches } from "./attest-cache.ts";
 import { bringLayouts } from "./attest-layouts.ts";
-import { choice, jsonLabels, keyValues, lines, optionalText, type RunnerLabels, type Verb } from "./verb.ts";
+import { choice, distinctKeyValues, jsonLabels, lines, optionalText, type RunnerLabels, type Verb } from "./verb.ts";
 
 const inputs = signingInputs({
   "build-environment": choice(buildEnvironments, "host"),
@@ -43,7 +43,7 @@ const inputs = signingInputs({
   "build-runners": jsonLabels(),
   layout: lines(),
   platforms: lines(),
-  digests: keyValues(),
+  digests: distinctKeyValues(),
   tags: lines(),
   cache: lines(),
   "rebased-from": optionalText(),

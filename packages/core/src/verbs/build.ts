@@ -39,6 +39,7 @@ import {
   type Answer,
   choice,
   commonInputs,
+  distinctKeyValues,
   flag,
   keyValues,
   lines,
@@ -71,7 +72,7 @@ const inputs = z.object({
   image: optionalText(),
   ...elsewhereInputs,
   platforms: lines(),
-  digests: keyValues(),
+  digests: distinctKeyValues(),
   "verify-reproducible": flag(false),
   cache: choice(cacheUses, "auto"),
 });

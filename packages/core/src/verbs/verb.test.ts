@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { choice, flag, keyValues, lines, optionalText, parseInputs, requiredText } from "./verb.ts";
+import { choice, distinctKeyValues, flag, keyValues, lines, optionalText, parseInputs, requiredText } from "./verb.ts";
 
 const schema = z.object({
   image: requiredText(),
@@ -34,6 +34,27 @@ describe("parseInputs names the input, its value and what is allowed", () => {
     expect(() => parseInputs(secret, { key: "hunter2hunter2", keyboard: "azerty" })).toThrow(
       "input 'key' is '***': expected a key\ninput 'keyboard' is 'azerty': expected a layout",
     );
+  });
+});
+
+describe("digests by platform, each by its own job's output", () => {
+  const ofJobs = z.object({ digests: distinctKeyValues() });
+  const read = (amd: string, arm: string) =>
+    parseInputs(ofJobs, { digests: `linux/amd64=${amd}\nlinux/arm64=${arm}\n` });
+
+  test("an output of several lines says nothing of another platform", () => {
+    for (const [amd, arm] of [
+      ["a", "b\nlinux/amd64=c"],
+      ["a\nlinux/arm64=c", "b"],
+      ["a", "b\n linux/arm64=b"],
+    ] as const)
+      expect(() => read(amd, arm)).toThrow(/input 'digests' .*it has 'linux\/a\w+' twice/s);
+    expect(read("a", "b").digests).toEqual({ "linux/amd64": "a", "linux/arm64": "b" });
+    expect(read("a", "").digests).toEqual({ "linux/amd64": "a", "linux/arm64": "" });
+  });
+
+  test("what is no pair is told as such", () => {
+    expect(() => parseInputs(ofJobs, { digests: "linux/amd64" })).toThrow("'linux/amd64' is not KEY=VALUE");
   });
 });
 

@@ -79,9 +79,9 @@ export const lines = () =>
         .map((line) => line.trim())
         .filter((line) => line !== "" && !line.startsWith("#")),
     );
-/** `key=value` lines, as in the docker actions. */
-export const keyValues = (isSecret = false) =>
-  lines().transform((entries, context) => {
+const toMap =
+  (isSecret: boolean) =>
+  (entries: readonly string[], context: z.RefinementCtx): Record<string, string> => {
     const map: Record<string, string> = {};
     for (const entry of entries) {
       const at = entry.indexOf("=");
@@ -96,7 +96,20 @@ export const keyValues = (isSecret = false) =>
       map[entry.slice(0, at)] = entry.slice(at + 1);
     }
     return map;
-  });
+  };
+/** `key=value` lines, as in the docker actions. */
+export const keyValues = (isSecret = false) => lines().transform(toMap(isSecret));
+/** The same, each key once: a line may come out of another line's value, and the later one would win. */
+export const distinctKeyValues = () =>
+  lines()
+    .superRefine((entries, context) => {
+      const keys = new Set<string>();
+      for (const [key = ""] of entries.map((entry) => entry.split("=", 1))) {
+        if (keys.has(key)) context.addIssue({ code: "custom", message: `it has '${key}' twice` });
+        keys.add(key);
+      }
+    })
+    .transform(toMap(false));
 /** Labels of runners by platform: `{"linux/arm64": "ubuntu-24.04-arm", "linux/amd64": ["self-hosted", "x64"]}`. */
 export type RunnerLabels = Readonly<Record<string, string | string[]>>;
 const runnerLabels = z.record(z.string(), z.union([z.string(), z.array(z.string())]));

@@ -84,11 +84,20 @@ async function build(
   throw explainKaniko({ exitCode: ended.exitCode, lines, file: text.file, content: text.content });
 }
 
+/** Each registry of the images, as kaniko calls it, and where the room's registry has what is of it. */
+function listPorts(images: readonly ResolvedImage[]): Map<string, number> {
+  const hosts = new Set(images.map(({ resolved }) => hostOf(resolved.registry)));
+  return new Map([...hosts].map((host, index) => [host, registryPort + index]));
+}
+
+const hostOf = (registry: string): string => (registry === "docker.io" ? "index.docker.io" : registry);
+
 /**
  * Under each name that the file has, a line for the room's registry: by a tag the image for this machine, by a digest
  * what has it.
  */
 export function renderNames(images: readonly ResolvedImage[]): string {
+  const ports = listPorts(images);
   const lines = images.flatMap(({ name, resolved, reference, child }) => {
     const image = `${child.digest} ${child.descriptor.mediaType}`;
     return [
@@ -96,7 +105,7 @@ export function renderNames(images: readonly ResolvedImage[]): string {
       ...(resolved.digest === child.digest ? [] : [`${resolved.digest} ${resolved.digest} ${mediaTypes.ociIndex}`]),
       `${child.digest} ${image}`,
       `${reference.tag ?? tagOf(name)} ${image}`,
-    ].map((line) => `${resolved.name}:${line}\n`);
+    ].map((line) => `${ports.get(hostOf(resolved.registry))} ${resolved.name}:${line}\n`);
   });
   return [...new Set(lines)].join("");
 }
@@ -112,9 +121,7 @@ function renderArguments(
   { name }: DockerfileText,
   images: readonly ResolvedImage[],
 ): string[] {
-  const hosts = new Set(
-    images.map(({ resolved: { registry } }) => (registry === "docker.io" ? "index.docker.io" : registry)),
-  );
+  const registries = [...listPorts(images)].map(([host, port]) => [host, `127.0.0.1:${port}`] as const);
   const proxies = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"].map(
     (each) => [each, proxyAddress] as const,
   );
@@ -122,8 +129,8 @@ function renderArguments(
   return [
     ...["--force", "--log-format=json", "--context=dir:///workspace", `--dockerfile=/kaniko/file/${name}`],
     ...["--no-push", "--oci-layout-path=/kaniko/image", "--skip-unused-stages"],
-    ...[...hosts].map((host) => `--registry-map=${host}=127.0.0.1:${registryPort}`),
-    ...["--skip-default-registry-fallback", `--insecure-registry=127.0.0.1:${registryPort}`],
+    ...registries.map(([host, own]) => `--registry-map=${host}=${own}`),
+    ...["--skip-default-registry-fallback", ...registries.map(([, own]) => `--insecure-registry=${own}`)],
     ...(options.target === undefined ? [] : [`--target=${options.target}`]),
     ...Object.entries(args).map(([key, value]) => `--build-arg=${key}=${value}`),
     ...Object.entries(labels).map(([key, value]) => `--label=${key}=${value}`),

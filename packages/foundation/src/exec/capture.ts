@@ -43,20 +43,27 @@ export function createLineReader<Stream extends string>(
   if (onLine === undefined) return { add: () => undefined, end: () => undefined };
   const decoder = new StringDecoder("utf8");
   let rest = "";
+  /** What is read belongs to a line that was handed on already. */
+  let isPast = false;
   return {
     add(chunk) {
       const lines = (rest + decoder.write(chunk)).split(/\r?\n/);
       rest = lines.pop() ?? "";
-      for (const line of lines) onLine(line, stream);
-      // Something without line ends must not grow without bound here as well.
-      if (rest.length > maxLine) {
-        onLine(rest, stream);
-        rest = "";
+      for (const line of lines) {
+        if (!isPast) onLine(line, stream);
+        isPast = false;
       }
+      // Something without line ends must not grow without bound here as well. What follows is no line of its own: it
+      // may begin within a secret, and strangers' code could have it begin as only a builder's own lines do.
+      if (!isPast && rest.length > maxLine) {
+        onLine(rest, stream);
+        isPast = true;
+      }
+      if (isPast) rest = "";
     },
     end() {
       rest += decoder.end();
-      if (rest !== "") onLine(rest, stream);
+      if (rest !== "" && !isPast) onLine(rest, stream);
       rest = "";
     },
   };

@@ -24,7 +24,7 @@ export interface ProcessOptions {
    * and never more than 1 MiB, is kept.
    */
   maxOutputBytes?: number;
-  /** Called for each line as it comes, without its line end. */
+  /** Called for each line as it comes, without its line end, and of one that is far beyond 64 KiB without the rest. */
   onLine?: (line: string, stream: "stdout" | "stderr") => void;
   uid?: number;
   gid?: number;

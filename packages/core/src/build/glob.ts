@@ -122,45 +122,51 @@ function parseSet(text: string, start: number): { is: (character: string) => boo
 
 /**
  * Whether it matches the path up to each of its slashes, and all of it. All the places in the pattern where it could
- * stand after each character are kept at once: place `2 * i` is before part `i`, and `2 * i + 1` inside of the
- * components that part `i` passes over, which end only with a slash.
+ * stand after each character are kept at once, and no others are looked at: place `2 * i` is before part `i`, and
+ * `2 * i + 1` inside of the components that part `i` passes over, which end only with a slash.
  */
 function matchComponents(parts: readonly Part[], path: string): boolean[] {
   const matched: boolean[] = [];
-  let places = new Uint8Array(2 * parts.length + 1);
-  places[0] = 1;
-  passOver(parts, places);
+  const end = 2 * parts.length;
+  /** After how many characters each place was entered last: none is kept twice. */
+  const entered = new Int32Array(end + 1).fill(-1);
+  let places: number[] = [];
+  enter(parts, { places, entered, after: 0 }, 0);
   for (let at = 0; at < path.length; at++) {
     const character = path.charAt(at);
-    if (character === "/") matched.push(places[2 * parts.length] === 1);
-    const next = new Uint8Array(places.length);
-    if (!takeCharacter(parts, places, next, character)) return matched;
-    passOver(parts, next);
-    places = next;
+    if (character === "/") matched.push(entered[end] === at);
+    const next = { places: [], entered, after: at + 1 };
+    for (const place of places) takeCharacter(parts, place, next, character);
+    places = next.places;
+    if (places.length === 0) return matched;
   }
-  matched.push(places[2 * parts.length] === 1);
+  matched.push(entered[end] === path.length);
   return matched;
 }
 
-/** False where no place is left. */
-function takeCharacter(parts: readonly Part[], places: Uint8Array, next: Uint8Array, character: string): boolean {
-  let isAny = false;
-  for (const [i, part] of parts.entries()) {
-    const isInside = part.kind === "components" && places[2 * i + 1] === 1;
-    if (places[2 * i] !== 1 && !isInside) continue;
-    if (part.kind === "one" ? !part.is(character) : part.kind === "star" && character === "/") continue;
-    isAny = true;
-    if (part.kind === "components") next[2 * i + 1] = 1;
-    else if (part.kind !== "one") next[2 * i] = 1;
-    if (part.kind === "one" || part.kind === "rest" || (part.kind === "components" && character === "/"))
-      next[2 * i + 2] = 1;
-  }
-  return isAny;
+interface Places {
+  places: number[];
+  entered: Int32Array;
+  after: number;
 }
 
-/** A star and whole components may stand for nothing. */
-function passOver(parts: readonly Part[], places: Uint8Array): void {
-  parts.forEach((part, i) => {
-    if ((part.kind === "star" || part.kind === "components") && places[2 * i] === 1) places[2 * i + 2] = 1;
-  });
+function takeCharacter(parts: readonly Part[], place: number, next: Places, character: string): void {
+  const i = place >> 1;
+  const part = parts[i];
+  if (part === undefined || (part.kind === "one" && !part.is(character))) return;
+  if (part.kind === "star" && character === "/") return;
+  if (part.kind === "components") enter(parts, next, 2 * i + 1);
+  else if (part.kind !== "one") enter(parts, next, 2 * i);
+  if (part.kind === "one" || part.kind === "rest" || (part.kind === "components" && character === "/"))
+    enter(parts, next, 2 * i + 2);
+}
+
+/** With what comes after it: a star and whole components may stand for nothing. */
+function enter(parts: readonly Part[], { places, entered, after }: Places, first: number): void {
+  for (let place = first; entered[place] !== after; place += 2) {
+    entered[place] = after;
+    places.push(place);
+    const kind = place % 2 === 0 ? parts[place / 2]?.kind : undefined;
+    if (kind !== "star" && kind !== "components") return;
+  }
 }

@@ -3,8 +3,18 @@ import { parse } from "smol-toml";
 import { z } from "zod";
 import type { NodePackage, PythonProject } from "./survey.ts";
 
+/** A name can be shared out among a pattern's stars in as many ways, and each folder is held to all of them. */
+const maxStars = 1000;
 /** More and longer than anybody writes, and few enough to hold every folder to. */
-const patterns = z.array(z.string().max(500)).max(500);
+const patterns = z
+  .array(z.string().max(500))
+  .max(500)
+  .refine((list) => countStars(list) <= maxStars, `expected at most ${maxStars} stars in all of them`);
+
+function countStars(list: readonly string[]): number {
+  return list.reduce((sum, pattern) => sum + pattern.split("*").length - 1, 0);
+}
+
 const packageSchema = z.looseObject({
   name: z.string().optional(),
   main: z.string().optional(),
@@ -61,7 +71,7 @@ export function readPnpmWorkspace(text: string): string[] | undefined {
     if (pattern === undefined) return undefined;
     found.push(pattern);
   }
-  return found.length > 500 || found.some((pattern) => pattern.length > 500) ? undefined : found;
+  return patterns.safeParse(found).success ? found : undefined;
 }
 
 const pyprojectSchema = z.looseObject({

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { noNames, readBuildScript, readSettings } from "./gradle.ts";
-import { isGoMain, readGoWork, readPnpmWorkspace, readProcfile } from "./languages.ts";
+import { isGoMain, readGoWork, readPackage, readPnpmWorkspace, readProcfile } from "./languages.ts";
 import { readMavenProject } from "./maven.ts";
 import { UnfitScript } from "./script.ts";
 import { parseXml, UnfitXml } from "./xml.ts";
@@ -102,6 +102,21 @@ test("time grows with the text alone", () => {
   const project = `<project><artifactId>a</artifactId><parent><artifactId>p</artifactId><relativePath>${path}</relativePath></parent><modules><module>${"m".repeat(size)}</module></modules></project>`;
   expect(readMavenProject([{ file: "pom.xml", root: parseXml(project) }]).modules).toEqual([]);
   expect(readSettings(`include 'a'\nproject(':a').projectDir = file('${path}')`, "f").modules).toEqual([path]);
+});
+
+test("a workspace's patterns are few enough to hold every folder to each of their stars", () => {
+  const list = (stars: number) => Array.from({ length: stars / 2 }, (_, at) => `packages/*/*-${at}`.slice(0, 12));
+  const npm = (stars: number) => readPackage(JSON.stringify({ workspaces: list(stars) })).workspaces.length;
+  const pnpm = (stars: number) =>
+    readPnpmWorkspace(
+      `packages:\n${list(stars)
+        .map((each) => `  - '${each}'\n`)
+        .join("")}`,
+    )?.length;
+  expect(() => npm(1002)).toThrow();
+  expect(npm(1000)).toBe(500);
+  expect(pnpm(1002)).toBeUndefined();
+  expect(pnpm(1000)).toBe(500);
 });
 
 test("a name of JavaScript's own is no plugin's version", () => {

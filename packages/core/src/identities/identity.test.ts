@@ -53,6 +53,11 @@ describe("identities that are none", () => {
         /audience: expected the service's own address/,
       ],
     ]),
+    ...["https://[", "https://broker test/", "https://broker.test:port/"].map((url): [string, string, RegExp] => [
+      `a broker at ${url}`,
+      `- type: broker\n  registry: r.test\n  url: "${url}"\n`,
+      /url: expected an https URL/,
+    ]),
     [
       "a login in a URL",
       "- type: broker\n  registry: r.test\n  url: https://u:p@broker.test/\n  audience: a\n",

@@ -6,7 +6,9 @@ const hostOf = (pattern: RegExp, what: string) => text.regex(pattern, `expected 
 const awsRegion = text.regex(/^[a-z]{2}(?:-[a-z]+)+-\d$/, "expected a region such as eu-central-1");
 /** A token is shown to it: nothing but https, or this machine in tests. */
 const serviceUrl = text.refine(
-  (value) => /^https:\/\/[^@?#]+$/.test(value) || /^http:\/\/(?:127\.0\.0\.1|localhost)(?::\d+)?\/[^@?#]*$/.test(value),
+  (value) =>
+    URL.canParse(value) &&
+    (/^https:\/\/[^@?#]+$/.test(value) || /^http:\/\/(?:127\.0\.0\.1|localhost)(?::\d+)?\/[^@?#]*$/.test(value)),
   "expected an https URL without a login, query or fragment",
 );
 

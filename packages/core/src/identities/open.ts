@@ -26,6 +26,10 @@ export function openIdentities(
     if (latest !== undefined && latest !== known) return latest;
     const asked = exchangeIdentity(identity, context, hosts);
     logins.set(identity.registry, asked);
+    // One that failed is for whoever waits for it now, and for nobody after them: the service may be back.
+    asked.catch(() => {
+      if (logins.get(identity.registry) === asked) logins.delete(identity.registry);
+    });
     const { password } = await asked;
     context.ports.mask(password);
     context.ports.log.info(`logged in to ${identity.registry} as this job (${identity.type})`);

@@ -312,6 +312,16 @@ describe("the logins of a run", () => {
     expect(masked).toContain("of-the-broker");
   });
 
+  test("are asked for again where none was given, and by all who waited only once", async () => {
+    answer = () => ({ status: 403, body: "not yet" });
+    const identities = openIdentities([read(broker().yaml)], context(), { isSealed: false, hosts: hosts() });
+    const refused = await Promise.allSettled([1, 2, 3].map(() => identities.find("harbor.test")));
+    expect(refused.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+    expect(asked.filter(({ path }) => path === "/token")).toHaveLength(1);
+    answer = broker().answer;
+    expect(await identities.find("harbor.test")).toMatchObject({ password: "of-the-broker" });
+  });
+
   test("are asked for once, by however many at a time, and anew before they end", async () => {
     answer = broker().answer;
     let time = now.getTime();

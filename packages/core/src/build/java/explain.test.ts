@@ -80,6 +80,27 @@ describe("what else there is to say", () => {
     });
   });
 
+  it.each([
+    [
+      "[ERROR]   StockTest.reads:12 » Connect Connection refused",
+      "[ERROR] Tests run: 3, Failures: 0, Errors: 1, Skipped: 0",
+      "[ERROR] Failed to execute goal org.apache.maven.plugins:maven-surefire-plugin:3.2.5:test (default-test) on project shop: There are test failures.",
+    ],
+    [
+      "StockTest > reads() FAILED",
+      "    java.net.UnknownHostException: db",
+      "> There were failing tests. See the report at: file:///b/app/build/reports/tests/test/index.html",
+    ],
+  ])("is not that where a test finds no service: %s", (...lines) => {
+    expect(explain(lines)).toMatchObject({ name: "UserError", code: "java-build-failed" });
+    const ofWrapper = 'Exception in thread "main" java.net.UnknownHostException: services.gradle.org';
+    expect(explain([ofWrapper])).toMatchObject({ code: "java-dependencies-unreachable" });
+    // What tests need may be missing as well.
+    expect(explain([...lines, "> Could not GET 'https://repo.example/a.pom'."])).toMatchObject({
+      code: "java-dependencies-unreachable",
+    });
+  });
+
   it("is not that where a compiler says what is wrong", () => {
     const lines = ["Could not transfer artifact x", "/b/app/A.java:1: error: x"];
     expect(explain(lines)).toMatchObject({ name: "UserError", code: "java-build-failed" });

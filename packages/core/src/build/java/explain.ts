@@ -21,8 +21,14 @@ const placePatterns: readonly RegExp[] = [
   /^(?:Build|Settings) file '(?<file>\/.+?)' line: (?<line>\d+)()$/,
 ];
 
+/** The tools' own words for a download, which stand on the line of the cause as well. */
+const notDownloaded = /Could not transfer (?:artifact|metadata)|Could not GET '/;
+/** The same of a wrapper, say, and of whatever else asks for something: of a test as well. */
 const unreachable =
-  /Could not transfer (?:artifact|metadata)|Connection (?:refused|reset|timed out)|UnknownHostException|Could not GET '|Received fatal alert|PKIX path building failed/;
+  /Connection (?:refused|reset|timed out)|UnknownHostException|Received fatal alert|PKIX path building failed/;
+/** Maven's Surefire and Failsafe; Gradle. */
+const failedTests =
+  /There (?:are|were) (?:test failures|failing tests)|^\[(?:ERROR|WARNING)\] Tests run: |maven-(?:surefire|failsafe)-plugin:\S+ .*on project/m;
 const noTool =
   /(?:exec: )?(?:mvn|gradle): (?:not found|No such file)|JAVA_HOME (?:environment variable|is not set)|no 'java' command/;
 const oldJava =
@@ -71,7 +77,7 @@ export function explainJavaFailure(failed: FailedBuild): UserError | Infrastruct
   if (phase !== undefined)
     return explainFailure(phases[phase["phase"] ?? ""] ?? "build", Number(phase["code"]), withoutMarks(failed.lines));
   const told = places.map(({ file, line, message }) => `  ${file}:${line ?? ""} ${message}`);
-  if (places.length === 0 && unreachable.test(text)) {
+  if (places.length === 0 && isUnreachable(text)) {
     return new InfrastructureError(`${name} could not download what the build needs${tail}`, {
       code: "java-dependencies-unreachable",
       wayOut:
@@ -84,6 +90,11 @@ export function explainJavaFailure(failed: FailedBuild): UserError | Infrastruct
     places,
     wayOut: `The whole output is in the log above.${hint}${explainKill(text)}`,
   });
+}
+
+/** A test that finds no service fails by itself: no repository is to be looked after, and no other run helps it. */
+function isUnreachable(text: string): boolean {
+  return notDownloaded.test(text) || (unreachable.test(text) && !failedTests.test(text));
 }
 
 /** What Maven says after each failure, and stacks. */

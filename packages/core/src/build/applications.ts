@@ -51,13 +51,24 @@ export function listApplications(tree: SurveyedTree, context: string): Applicati
   const applications = tree.below
     .filter(({ path }) => found.has(path))
     .map((survey) => ({ path: survey.path, ...describe(survey, owners.get(survey.path), context) }));
-  const names = applications.map(({ path }) => nameOf(path, found));
-  // `services/api` beside `services-api`: no two may be pushed to one repository.
-  return applications.map(({ path, ...application }, at) => {
-    const name = names[at] ?? "";
-    const isAlone = names.indexOf(name) === names.lastIndexOf(name);
-    return { ...application, name: isAlone ? name : `${name}-${hashOf(path)}` };
-  });
+  const names = nameApart(applications.map(({ path }) => ({ path, name: nameOf(path, found) })));
+  return applications.map(({ path: _, ...application }, at) => ({ ...application, name: names[at] ?? "" }));
+}
+
+/**
+ * `services/api` beside `services-api`: no two may be pushed to one repository. Nor may a folder that is called as
+ * another one is named by this.
+ */
+function nameApart(folders: readonly { path: string; name: string }[]): string[] {
+  const hashed = new Set<string>();
+  for (;;) {
+    const names = folders.map(({ path, name }) => (hashed.has(path) ? `${name}-${hashOf(path)}` : name));
+    const alike = folders.filter(
+      ({ path }, at) => !hashed.has(path) && names.some((name, other) => other !== at && name === names[at]),
+    );
+    if (alike.length === 0) return names;
+    for (const { path } of alike) hashed.add(path);
+  }
 }
 
 /** `a/b/c` → `a`, `a/b`. */

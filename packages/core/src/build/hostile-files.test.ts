@@ -103,15 +103,18 @@ describe("no two applications are pushed to one repository", () => {
     const files = Object.fromEntries(folders.map((each) => [`${each}/package.json`, '{"scripts":{"start":"x"}}']));
     return listApplications(await surveyTree(put(files)), ".").map(({ name }) => name);
   };
-  test.each([[["services/api", "legacy/api", "services-api"]], [["x y", "x_y"]], [["日本", "中国"]]])(
-    "%j have names of their own, the same each time",
-    async (folders) => {
-      const names = await nameAll(folders);
-      expect(new Set(names).size).toBe(folders.length);
-      expect(await nameAll(folders)).toEqual(names);
-      for (const name of names) expect(name).toMatch(/^[a-z0-9]+(?:-[a-z0-9]+)*$/);
-    },
-  );
+  test.each([
+    [["services/api", "legacy/api", "services-api"]],
+    // The last is called as the first is named, by the hash of its path.
+    [["services/api", "legacy/api", "services-api", "services-api-fe3b7a5f"]],
+    [["x y", "x_y"]],
+    [["日本", "中国"]],
+  ])("%j have names of their own, the same each time", async (folders) => {
+    const names = await nameAll(folders);
+    expect(new Set(names).size).toBe(folders.length);
+    expect(await nameAll(folders)).toEqual(names);
+    for (const name of names) expect(name).toMatch(/^[a-z0-9]+(?:-[a-z0-9]+)*$/);
+  });
 
   test("and what nobody else is called keeps its plain one", async () => {
     expect(await nameAll(["web", "api"])).toEqual(["api", "web"]);

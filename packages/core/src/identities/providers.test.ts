@@ -259,6 +259,21 @@ describe.each(Object.keys(providers))("%s", (name) => {
   });
 });
 
+test.each(["", "AWS", "AWS:", ":ecr-password"])("ECR gives no login by a token of '%s'", async (token) => {
+  const ecr = providers["aws-ecr"]?.() as Provider;
+  const authorizationToken = Buffer.from(token).toString("base64");
+  answer = (request) =>
+    request.headers["x-amz-target"] === undefined
+      ? ecr.answer(request)
+      : { body: { authorizationData: [{ authorizationToken, expiresAt: 1.7957e9 }] } };
+  await expect(exchangeIdentity(read(ecr.yaml), context(), hosts())).rejects.toMatchObject({
+    code: "identity-refused",
+    message: expect.stringContaining("Amazon ECR at "),
+  });
+  answer = ecr.answer;
+  expect(await exchangeIdentity(read(ecr.yaml), context(), hosts())).toMatchObject({ password: "ecr-password" });
+});
+
 test("ghcr takes the job's own token, and asks nobody", async () => {
   const identity = read("- type: ghcr\n");
   await expect(exchangeIdentity(identity, context())).rejects.toMatchObject({ code: "identity-missing" });

@@ -69,9 +69,9 @@ const loginToEcr: Exchange<"aws-ecr"> = async (identity, context, hosts) => {
   const service: Service = { name: "Amazon ECR", url, headers: signed, body: "{}" };
   const { authorizationData } = await ask(service, ecrSchema, context);
   const [data] = authorizationData;
-  const [username = "", password = ""] = Buffer.from(data?.authorizationToken ?? "", "base64")
-    .toString()
-    .split(":");
+  const [, username, password] =
+    /^([^:]+):(.+)$/s.exec(Buffer.from(data?.authorizationToken ?? "", "base64").toString()) ?? [];
+  if (username === undefined || password === undefined) throw otherThanDocumented(service);
   return { username, password, until: (data?.expiresAt ?? 0) * 1000 };
 };
 
@@ -103,13 +103,14 @@ async function assumeRole(
     sessionToken: value("SessionToken"),
   };
   for (const secret of [keys.secretAccessKey, keys.sessionToken]) {
-    if (secret === "")
-      throw new UserError(`AWS STS at ${url.host} answers something else than documented`, {
-        code: "identity-refused",
-      });
+    if (secret === "") throw otherThanDocumented(service);
     context.ports.mask(secret);
   }
   return keys;
+}
+
+function otherThanDocumented({ name, url }: Service): UserError {
+  return new UserError(`${name} at ${url.host} answers something else than documented`, { code: "identity-refused" });
 }
 
 const googleTokenSchema = z.object({ access_token: z.string().min(1), expires_in: seconds.default(shortLife) });

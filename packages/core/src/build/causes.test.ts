@@ -10,6 +10,7 @@ describe("a disk that is full", () => {
     errno("ENOSPC"),
     errno("EDQUOT"),
     new UserError("a buildpack failed:\ncat: write error: No space left on device", { code: "buildpack-failed" }),
+    new UserError("npm:\nError: ENOSPC: no space, write", { code: "dockerfile-build-failed" }),
     new InfrastructureError("the build's folder can't be made", {
       code: "build-directory-failed",
       cause: errno("ENOSPC"),
@@ -25,6 +26,9 @@ describe("a disk that is full", () => {
     errno("EACCES"),
     new Error("No space left on device"),
     new UserError("no space between words", { code: "buildpack-failed" }),
+    new UserError("npm ran a watcher:\nError: ENOSPC: System limit for number of file watchers reached, watch '/app'", {
+      code: "dockerfile-build-failed",
+    }),
     new PolicyViolation("it stands on another base", { code: "base-not-used", rule: "base.approved" }),
     "ENOSPC",
   ])("is no other failure: %s", (error) => {

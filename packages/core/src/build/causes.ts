@@ -1,6 +1,8 @@
 import { describeError, InfrastructureError, isKnownError } from "@goldenpath/foundation/errors";
 
-const noSpace = /no space left on device|disk quota exceeded|\bENOSPC\b|\bEDQUOT\b/i;
+/** Linux says ENOSPC of watches on files as well, of which a user may have only so many on any disk (inotify(7)). */
+const noSpace =
+  /no space left on device|disk quota exceeded|\bENOSPC\b(?!: System limit for number of file watchers)|\bEDQUOT\b/i;
 
 /**
  * A build that failed since its disk was full → an error that says so; any other one as it is. A compiler or builder

@@ -141,6 +141,15 @@ describe("what is refused", () => {
     [["registry.test:5000/quarantine/shop:1", "registry.test:5000/quarantine/shop2:1"], "tags-differ"],
     [["registry.test:5000/quarantine/shop:1", "other.test/quarantine/shop:1"], "tags-differ"],
     [["registry.test:5000/Quarantine:1"], "reference-invalid"],
+    // A branch may be called so, and an input may make tags of branches.
+    ...["", ".att", ".sig"].map((suffix): [string[], string] => [
+      [`registry.test:5000/quarantine/shop:${fakeDigest("c").replace(":", "-")}${suffix}`],
+      "input-invalid",
+    ]),
+    [
+      ["registry.test:5000/quarantine/shop:1", `registry.test:5000/quarantine/shop:sha512-${"a".repeat(64)}`],
+      "input-invalid",
+    ],
   ])("are the tags %j", (tags, code) => {
     expect(refusal({ tags })).toMatchObject({ type: "user", code });
     // A command that has no such input says what it has.
@@ -148,6 +157,11 @@ describe("what is refused", () => {
       expect(() => planTarget(policy, tags, where)).toThrow(
         expect.objectContaining({ code, message: startsWith(where) }),
       );
+  });
+
+  it.each(["sha-860c190", "sha256", "sha256-x", `x-sha256-${"a".repeat(64)}`])("is not the tag %s", (tag) => {
+    const text = `registry.test:5000/quarantine/shop:${tag}`;
+    expect(planTarget(policy, [text], "input 'tags'").tags).toMatchObject([{ tag }]);
   });
 
   it.each(["registry.test:5000/vetted/shop:1", "registry.test:5000/vetted:1"])(

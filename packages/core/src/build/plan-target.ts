@@ -9,6 +9,7 @@ import {
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import type { Policy } from "../policy/schema.ts";
+import { isEvidenceTag } from "../tags/evidence-tag.ts";
 
 /** Where an image goes, and what a reader of the log should know about that. */
 export interface PlannedTarget {
@@ -21,7 +22,8 @@ export interface PlannedTarget {
 /**
  * Where an image goes.
  * @param where the texts were given, for messages
- * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`; PolicyViolation of the rule `build.quarantine`
+ * @throws UserError `tags-missing`, `tag-invalid`, `tags-differ`, `input-invalid`; PolicyViolation of the rule
+ *   `build.quarantine`
  */
 export function planTarget(policy: Policy, texts: readonly string[], where: "input 'tags'" | "--to"): PlannedTarget {
   const { repository, tags } = planTags(texts, where);
@@ -39,6 +41,13 @@ function planTags(
         `${where}: '${text}' ${reference.digest === undefined ? "has no tag" : "has a digest, which is what the build comes up with"}`,
         { code: "tag-invalid", wayOut: "Write each line as HOST/NAME:TAG." },
       );
+    }
+    // A rule makes a tag of a branch's name, which is for whoever pushes the branch to choose.
+    if (isEvidenceTag(reference.tag)) {
+      throw new UserError(`${where}: '${text}' has a tag under which registries keep the evidence of images`, {
+        code: "input-invalid",
+        wayOut: "Use a tag that is a version or a name; call the branch otherwise, where it is of its name.",
+      });
     }
     return reference;
   });

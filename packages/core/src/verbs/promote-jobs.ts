@@ -9,6 +9,7 @@ import {
   type Repository,
 } from "@goldenpath/registry-client/oci/reference";
 import { parseReplaced } from "../promote/replaced.ts";
+import { isEvidenceTag } from "../tags/evidence-tag.ts";
 
 /** One image to be promoted. */
 export interface PromotionJob {
@@ -98,18 +99,12 @@ function assertNoneTwice(jobs: readonly PromotionJob[]): void {
 }
 
 /**
- * Names under which registries without a referrers API list an image's referrers, and cosign's older ones:
- * `sha256-<hex>`, `sha256-<hex>.att`.
- */
-const referrersTag = /^sha(?:256|512)-[0-9a-f]{32,}/;
-
-/**
  * Tags by the distribution specification's grammar, which the reference's parser holds to; and none that would take the
  * place of an image's evidence.
  */
 function checkTags(tags: readonly string[], to: Repository, what: string): string[] {
   for (const tag of tags) {
-    if (referrersTag.test(tag)) {
+    if (isEvidenceTag(tag)) {
       throw new UserError(`${what} has '${tag}': registries keep the evidence of images under such names`, {
         code: "input-invalid",
         wayOut: "Use a tag that is a version or a name.",

@@ -4,7 +4,7 @@ import { planTarget } from "../build/plan-target.ts";
 import { ownPolicy } from "../build/strategies/find.ts";
 import { image as strategy } from "../build/strategies/image.ts";
 import { judgeSource } from "../gate/binding.ts";
-import { isDayOver } from "../policy/day.ts";
+import { isDay, isDayOver } from "../policy/day.ts";
 import type { Policy } from "../policy/schema.ts";
 import type { SignerMaterial } from "../signing/material.ts";
 import { isSignerNamed } from "../signing/schemes/find.ts";
@@ -35,8 +35,7 @@ export function planImport(
   for (const [what, text] of Object.entries({ reason, owner })) {
     if (text.trim() === "") throw incomplete(`--${what} is empty: the statement says it`);
   }
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(until) || Number.isNaN(Date.parse(until)))
-    throw incomplete(`--until is '${until}', and is to be a day, YYYY-MM-DD`);
+  if (!isDay(until)) throw incomplete(`--until is '${until}', and is to be a day, YYYY-MM-DD`);
   if (isDayOver(until, now)) throw incomplete(`--until is ${until}, which is over`);
   requireImporter(policy, signer);
   const uri = imageSource({ repository: source });

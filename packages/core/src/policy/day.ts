@@ -13,9 +13,15 @@ export function dayBefore(day: string): string {
   return new Date(startOf(day) - 86_400_000).toISOString().slice(0, 10);
 }
 
-/** Milliseconds; NaN of what is not a day. */
+/** Whether it is a day of the calendar, `YYYY-MM-DD`. */
+export function isDay(text: string): boolean {
+  return !Number.isNaN(startOf(text));
+}
+
+/** Milliseconds; NaN of what is not a day. JavaScript takes the 30th of February for the 2nd of March. */
 function startOf(day: string): number {
-  return /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+  const time = /^\d{4}-\d{2}-\d{2}$/.test(day) ? Date.parse(`${day}T00:00:00Z`) : Number.NaN;
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day) ? time : Number.NaN;
 }
 
 /**

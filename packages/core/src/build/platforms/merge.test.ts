@@ -24,8 +24,20 @@ describe("platforms", () => {
     "linux/../x",
   ])("%j is refused", (text) => expect(refusal(() => parsePlatforms([text]))).toMatchObject({ code: "input-invalid" }));
 
-  test("none may be there twice", () =>
-    expect(refusal(() => parsePlatforms(["linux/amd64,linux/amd64"]))).toMatchObject({ code: "input-invalid" }));
+  test.each([
+    ["linux/amd64,linux/amd64", "has linux/amd64 twice"],
+    ["linux/arm64/v8,linux/amd64,linux/arm64", "has linux/arm64/v8 and linux/arm64, which are one"],
+    ["linux/arm,linux/arm/v7", "has linux/arm and linux/arm/v7, which are one"],
+  ])("of %s one is there twice", (text, message) =>
+    expect(refusal(() => parsePlatforms([text]))).toMatchObject({
+      ...{ code: "input-invalid", message: expect.stringContaining(message) },
+    }),
+  );
+
+  test("of one architecture those of several variants are several", () => {
+    const variants = ["linux/arm/v6", "linux/arm/v7", "linux/amd64", "linux/amd64/v3"];
+    expect(parsePlatforms(variants)).toEqual(variants);
+  });
 
   test("are one a line, or with commas between them", () =>
     expect(parsePlatforms(["linux/amd64, linux/arm64,", "linux/arm/v7"])).toEqual([

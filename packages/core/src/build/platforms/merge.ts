@@ -9,6 +9,7 @@ import {
   type Platform,
 } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
+import { isSamePlatform } from "../../base/identify.ts";
 
 /** What one job built, as that job's output says. */
 export interface PlatformBuild {
@@ -30,9 +31,17 @@ export function parsePlatforms(lines: readonly string[]): string[] {
     if (!/^linux\/[a-z0-9]+(?:\/[a-z0-9]+)?$/.test(platform))
       throw bad(`input 'platforms': '${platform}' is not linux/ARCHITECTURE, such as linux/amd64 or linux/arm64`);
   }
-  const twice = platforms.find((platform, index) => platforms.indexOf(platform) !== index);
-  if (twice !== undefined) throw bad(`input 'platforms' has ${twice} twice`);
+  platforms.forEach((platform, index) => {
+    const other = platforms.slice(0, index).find((each) => isSamePlatform(readPlatform(each), readPlatform(platform)));
+    if (other === undefined) return;
+    throw bad(`input 'platforms' has ${other} ${other === platform ? "twice" : `and ${platform}, which are one`}`);
+  });
   return platforms;
+}
+
+function readPlatform(text: string): Platform {
+  const [os = "", architecture = "", variant] = text.split("/");
+  return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type LanguageWorld, openLanguageWorld } from "../support/language-world.ts";
 import { applications, findUnreached, openCheckouts, type PublicApplication } from "../support/public-applications.ts";
 import { requireCommand, useTools } from "../support/tools.ts";
@@ -29,11 +29,17 @@ afterAll(async () => {
   await world?.close();
   checkouts.close();
   const count = (outcome: string): number => rows.filter((row) => row.outcome === outcome).length;
-  const lines = rows.map(
-    ({ application, outcome, words }) => `${outcome.padEnd(9)} ${application.padEnd(66)} ${words}`,
-  );
   const sum = ["answers", "refused", "not had", "failed"].map((outcome) => `${count(outcome)} ${outcome}`).join(", ");
-  console.log([...lines, `${rows.length} public applications by the example platform: ${sum}`].join("\n"));
+  console.log([...rows.map(render), `${rows.length} public applications by the example platform: ${sum}`].join("\n"));
+});
+
+function render({ application, outcome, words }: Row): string {
+  return `${outcome.padEnd(9)} ${application.padEnd(66)} ${words}`;
+}
+/** As they come: who ends it before its end, after an hour and more, has what there is. */
+afterEach(() => {
+  const last = rows.at(-1);
+  if (last !== undefined) console.log(render(last));
 });
 
 /** Each by the example platform's builder image, and its container asked. */

@@ -120,8 +120,13 @@ control=$1 work=$2
 "$control/buildkitd" --config "$control/buildkitd.toml" --root "$work/state" --addr "$BUILDKIT_HOST" \\
   --rootless --oci-worker-net=host >"$work/run/buildkitd.log" 2>&1 &
 daemon=$!
-# The last thing that it does before it answers.
-until [ -S "$work/run/buildkit.sock" ]; do
+# The last thing that it does before it answers. Between its being there and its being listened at, whoever calls is refused;
+# the flag is that of the kernel for a socket that takes connections (proc_pid_net(5), SO_ACCEPTCON).
+answers() {
+  [ -S "$work/run/buildkit.sock" ] || return 1
+  [ ! -r /proc/net/unix ] || grep -F "$work/run/buildkit.sock" /proc/net/unix | grep -q ' 00010000 '
+}
+until answers; do
   if ! kill -0 "$daemon" 2>/dev/null; then
     tail -n 20 "$work/run/buildkitd.log" >&2
     exit ${noBuildKit}

@@ -99,6 +99,16 @@ describe("a team's policy that leaves out", () => {
   });
 });
 
+test("a team that forbids a base from a day on lets in nothing until then", async () => {
+  const organisation = `${head("acme")}bases:\n${java(now)}`;
+  const own = `  - { name: own, image: ${at("golden")}, digests: ["${digestIn(images.golden)}"], enforceFrom: 2999-01-01 }\n`;
+  const team = await writeTeam(organisation, `  - name: java\nforbiddenBases:\n${own}`);
+  const unapproved = expect.stringMatching(/^base\.approved: /);
+  const told = expect.stringMatching(/^base\.forbidden: it stands on 'own' /);
+  expect(await judge(images.onGolden, await write("own", organisation))).toEqual([unapproved]);
+  expect(await judge(images.onGolden, team)).toEqual([unapproved, told]);
+});
+
 describe("a forbidden base", () => {
   const forbid = (text: string): string => `forbiddenBases:\n  - { name: bad, ${text} }\n`;
 

@@ -1,12 +1,12 @@
-import { amd64, arm64, base, child, decide, id, ids } from "@goldenpath/testing/base-facts";
+import { amd64, arm64, base, child, decide, id, ids, now } from "@goldenpath/testing/base-facts";
 import { describe, expect, test } from "vitest";
-import { findForbidden } from "./forbidden.ts";
+import { findForbidden, tellForbidden } from "./forbidden.ts";
 import type { ApprovedBase } from "./identify.ts";
 
 const golden = base("golden", "os");
 const java = base("java", "os jdk");
 const bad = (layers: string, forbidden: Partial<ApprovedBase["forbidden"]> = {}, more: Partial<ApprovedBase> = {}) =>
-  base("bad", layers, { forbidden: { lineage: true, ...forbidden }, ...more });
+  base("bad", layers, { forbidden: { lineage: true, waits: false, ...forbidden }, ...more });
 const judged = (layers: string, ...approved: ApprovedBase[]) => {
   const { violations, children } = decide([child(layers)], { approved });
   return { rules: violations.map(({ rule }) => rule), base: children[0]?.base?.name };
@@ -59,15 +59,39 @@ describe("what stands on a forbidden base", () => {
   });
 
   test("waits for its own day, whatever that of the rule is", () => {
-    const wait = (enforceFrom: string | undefined, rule?: string) =>
-      decide([child("os app")], {
-        approved: [golden, bad("os", enforceFrom === undefined ? {} : { enforceFrom })],
-        ...(rule === undefined ? {} : { enforceFrom: { "base.forbidden": rule } }),
-      }).violations.map(({ enforcedFrom }) => enforcedFrom);
+    const wait = (own: string | undefined, rule?: string) => {
+      const policy = rule === undefined ? {} : { enforceFrom: { "base.forbidden": rule } };
+      const entry = { name: "bad", image: "r.test/bad", lineage: true, enforceFrom: own };
+      const forbidden = tellForbidden(entry, policy, now);
+      const { violations } = decide([child("os app")], { approved: [golden, bad("os", forbidden)], ...policy });
+      expect(violations.map(({ enforcedFrom }) => enforcedFrom !== undefined)).toEqual([forbidden.waits]);
+      return violations.map(({ enforcedFrom }) => enforcedFrom);
+    };
     expect(wait(undefined)).toEqual([undefined]);
     expect(wait("2026-06-01")).toEqual(["2026-06-01"]);
     expect(wait(undefined, "2026-07-01")).toEqual(["2026-07-01"]);
     expect(wait("2000-01-01", "2026-07-01")).toEqual([undefined]);
+  });
+
+  test("lets in nothing before its day: it is told, and all else is judged as without it", () => {
+    const waiting = (layers: string, name: string, lineage = false) =>
+      bad(layers, { lineage, enforceFrom: "2026-06-01", waits: true }, { name });
+    for (const lineage of [true, false])
+      expect(judged("own app", golden, waiting("own", "team", lineage))).toEqual({
+        ...{ rules: ["base.approved", "base.forbidden"], base: undefined },
+      });
+    const over = base("golden", "os", { until: "2026-05-09" });
+    expect(judged("os jdk app", over, waiting("os jdk", "team"))).toEqual({
+      ...{ rules: ["base.forbidden", "base.expired"], base: "golden" },
+    });
+    // Nor does it stand before another that refuses by now.
+    const { violations } = decide([child("os jdk app")], {
+      approved: [bad("os", { lineage: false }), waiting("os jdk", "team")],
+    });
+    expect(violations.map(({ enforcedFrom }) => enforcedFrom)).toEqual([undefined, "2026-06-01"]);
+    expect(judged("os jdk app", golden, waiting("os jdk", "team"))).toEqual({
+      ...{ rules: ["base.forbidden"], base: "golden" },
+    });
   });
 
   test("is found for who asks without a verdict", () => {

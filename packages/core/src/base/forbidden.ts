@@ -1,18 +1,31 @@
-import type { OwnDay } from "../policy/enforcement.ts";
-import { findOwnDay } from "../policy/enforcement.ts";
+import { type Enforcement, findLaterDay, findOwnDay, type OwnDay } from "../policy/enforcement.ts";
+import type { ForbiddenBase } from "../policy/forbidden-section.ts";
 import type { Violation } from "../result.ts";
 import { type ApprovedBase, type ImageLayers, identifyBase, standsOn } from "./identify.ts";
 
 type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { own?: OwnDay };
 
+/** What an entry of a policy's `forbiddenBases` says of its versions, on a day. */
+export function tellForbidden(
+  { name, lineage, reason, enforceFrom }: ForbiddenBase,
+  policy: { enforceFrom?: Enforcement | undefined },
+  now: Date,
+): NonNullable<ApprovedBase["forbidden"]> {
+  const waits =
+    findLaterDay("base.forbidden", policy.enforceFrom, now, findOwnDay(name, { enforceFrom })) !== undefined;
+  return { lineage, reason, enforceFrom, waits };
+}
+
 /**
- * The forbidden bases that an image stands on: the one that its layers prove, and each below it that is forbidden with
- * all that stands on it.
+ * The forbidden bases that an image stands on: each whose lineage is forbidden, and each that is longer than every
+ * approved base that it stands on. Those that only warn yet are among them.
  */
 export function findForbidden(image: ImageLayers, known: readonly ApprovedBase[]): ApprovedBase[] {
-  const nearest = new Set(identifyBase(image, known)?.bases);
+  const approved = known.filter(({ forbidden }) => forbidden === undefined);
+  const length = identifyBase(image, approved)?.matchedLayers ?? 0;
   return known.filter(
-    (base) => base.forbidden !== undefined && (nearest.has(base) || (base.forbidden.lineage && standsOn(image, base))),
+    (base) =>
+      base.forbidden !== undefined && (base.forbidden.lineage || base.diffIds.length > length) && standsOn(image, base),
   );
 }
 

@@ -99,7 +99,9 @@ async function judgeChild(
   };
   if (match !== undefined && (await hasFalseLayer(client, image.reference, child, match)))
     return { ...facts, standing: "false", matchedLayers: 0 };
-  const [forbidden] = findForbidden({ platform, diffIds }, approved);
+  const forbidden = findForbidden({ platform, diffIds }, approved)
+    .filter((base) => base.forbidden?.waits === false)
+    .toSorted((a, b) => b.diffIds.length - a.diffIds.length)[0];
   const stands = forbidden === undefined ? (match?.bases ?? []) : [forbidden];
   return { ...facts, ...judgeStanding(stands, bases, now), matchedLayers: match?.matchedLayers ?? 0 };
 }

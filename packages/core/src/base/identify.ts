@@ -28,8 +28,8 @@ export interface ApprovedBase {
   mayChange?: readonly string[];
   /** Where the base counts by signed approvals: what is signed of this version, which may be nothing. */
   approval?: ApprovalState;
-  /** Where the policy forbids it. */
-  forbidden?: Pick<ForbiddenBase, "lineage" | "reason" | "enforceFrom">;
+  /** Where the policy forbids it; `waits`: its day has not come, so that it only warns. */
+  forbidden?: Pick<ForbiddenBase, "lineage" | "reason" | "enforceFrom"> & { waits: boolean };
 }
 
 export interface BaseMatch {
@@ -51,11 +51,12 @@ export interface ImageLayers {
  * The base that an image stands on: the approved one for its platform of which the diffIDs, all of them, are the
  * image's first. diffIDs are digests of the layers' contents, so a name or label has no part in it, and recompression
  * does no harm. Of several the longest counts: a base is often itself built on another approved one. One that is forbidden
- * counts as an approved one does, unless those layers are an approved base's as well: they can't be told apart. A base
- * without layers is a prefix of everything and therefore of nothing.
+ * counts as an approved one does, unless those layers are an approved base's as well: they can't be told apart. One that
+ * only warns yet is none: it would hide what the base below it is refused for. A base without layers is a prefix of
+ * everything and therefore of nothing.
  */
 export function identifyBase(image: ImageLayers, approved: readonly ApprovedBase[]): BaseMatch | undefined {
-  const matching = approved.filter((base) => standsOn(image, base));
+  const matching = approved.filter((base) => base.forbidden?.waits !== true && standsOn(image, base));
   const matchedLayers = Math.max(0, ...matching.map((base) => base.diffIds.length));
   const longest = matching.filter((base) => base.diffIds.length === matchedLayers);
   const counting = longest.filter((base) => base.forbidden === undefined);

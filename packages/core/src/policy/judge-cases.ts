@@ -4,6 +4,7 @@ import { type Digest, digestOf } from "@goldenpath/registry-client/oci/digest";
 import { parseRepository } from "@goldenpath/registry-client/oci/reference";
 import type { ApprovalState } from "../base/approval/judge.ts";
 import { type BaseFacts, decideBase } from "../base/decide.ts";
+import { tellForbidden } from "../base/forbidden.ts";
 import type { ApprovedBase } from "../base/identify.ts";
 import { listBuildImages } from "../build/strategies/find.ts";
 import { judgeSource } from "../gate/binding.ts";
@@ -214,8 +215,11 @@ function judgeBase(given: CaseFacts, base: Digest): CaseProblem[] {
     customRules: [],
     approved: [
       ...policy.bases.flatMap((each) => approveVersion(what, each, base).flatMap(approve)),
-      ...policy.forbiddenBases.flatMap(({ name, image, digests = [], ...forbidden }) =>
-        approve({ name, image, digests }).map((each) => ({ ...each, forbidden })),
+      ...policy.forbiddenBases.flatMap((entry) =>
+        approve({ ...entry, digests: entry.digests ?? [] }).map((each) => ({
+          ...each,
+          forbidden: tellForbidden(entry, policy, now),
+        })),
       ),
     ],
     buildImages: listBuildImages(policy.build.builders).flatMap(approve),

@@ -14,6 +14,7 @@ import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { isRunnableContent } from "../../promote/runnable.ts";
 import { collectEvidence } from "../../signing/collect.ts";
 import { isAboutContent } from "../../signing/content-errors.ts";
+import { tellForbidden } from "../forbidden.ts";
 import { gatherApprovedBases } from "../gather.ts";
 import type { ApprovedBase } from "../identify.ts";
 import { chooseApproval, type FoundApproval } from "./choose.ts";
@@ -21,7 +22,7 @@ import { judgeApproval, listNewer } from "./judge.ts";
 
 /** What is asked of the policy that bases are looked up by. */
 export type BasesPolicy = Pick<LoadedPolicy, "inForce"> & {
-  policy: Pick<LoadedPolicy["policy"], "bases" | "forbiddenBases" | "signers">;
+  policy: Pick<LoadedPolicy["policy"], "bases" | "enforceFrom" | "forbiddenBases" | "signers">;
 };
 
 /** Versions of one base that are asked about: what a repository of bases keeps, and no more. */
@@ -52,7 +53,7 @@ export async function gatherPolicyBases(
     return gatherSigned(rememberReads(client), { ...base, approval }, loaded, platforms, now);
   });
   const forbidden = await mapConcurrently(concurrency, loaded.policy.forbiddenBases, (base) =>
-    gatherForbidden(rememberReads(client), base, platforms),
+    gatherForbidden(rememberReads(client), base, platforms, tellForbidden(base, loaded.policy, now)),
   );
   return [...each, ...forbidden].flat();
 }
@@ -60,8 +61,9 @@ export async function gatherPolicyBases(
 /** The versions of what is forbidden, of which nothing else is asked. */
 async function gatherForbidden(
   client: RegistryClient,
-  { name, image, digests, ...forbidden }: ForbiddenBase,
+  { name, image, digests }: ForbiddenBase,
   platforms: readonly Platform[],
+  forbidden: ApprovedBase["forbidden"] & {},
 ): Promise<ApprovedBase[]> {
   const versions = digests ?? (await listImages(client, { name, image }));
   const found = await gatherApprovedBases(client, [{ name, image, digests: versions }], platforms, "forbidden base");

@@ -32,10 +32,14 @@ const refused = (problem: string) => ({
 
 test("a version that is forbidden is left for one of its repository, and none is put on it", () => {
   const { name: _name, ...own } = one;
-  const bad: ApprovedBase = { ...own, name: "bad", forbidden: { lineage: false } };
+  const forbidden = { lineage: false, waits: false };
+  const bad: ApprovedBase = { ...own, name: "bad", forbidden };
   expect(choose([two, bad])).toEqual({ old: bad, next: two });
+  // Before its day as well, whatever lies below.
+  const waiting = { ...bad, forbidden: { ...forbidden, waits: true } };
+  expect(choose([base("below", "os"), two, waiting])).toEqual({ old: bad, next: two });
   expect(choose([two, { ...bad, image: "r.test/other" }])).toMatchObject({ refused: {} });
-  expect(choose([one, { ...two, forbidden: { lineage: false } }])).toEqual({ old: one, next: one });
+  expect(choose([one, { ...two, forbidden }])).toEqual({ old: one, next: one });
 });
 
 describe("refused", () => {

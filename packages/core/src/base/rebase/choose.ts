@@ -21,7 +21,11 @@ export function chooseBases(
   { onto, now }: ChooseOptions,
 ): ChosenBases {
   const platform = platformOf(child);
-  const match = identifyBase({ platform, diffIds: child.config.rootfs.diff_ids }, approved);
+  // What is refused from a day on is left before it.
+  const known = approved.map((base) =>
+    base.forbidden === undefined ? base : { ...base, forbidden: { ...base.forbidden, waits: false } },
+  );
+  const match = identifyBase({ platform, diffIds: child.config.rootfs.diff_ids }, known);
   const catalogue = "Look at what it stands on by goldenpath base of, and at the bases of the policy.";
   if (match === undefined)
     return { refused: { problem: "its first layers are those of no base of the policy", wayOut: catalogue } };

@@ -99,6 +99,20 @@ describe("a team's policy that leaves out", () => {
   });
 });
 
+test("a team that leaves out a builder lets in nothing that stands on it by way of an approved base", async () => {
+  const builder = `{ name: own, image: ${at("golden")}, digests: ["${digestIn(images.golden)}"], runImage: java }`;
+  const build = (strategies: string, builders: string): string =>
+    `build:\n  strategies: [${strategies}]\n  isolation: [container]\n  sources: [{ repository: "https://github.com/acme/*" }]\n  builders:\n    - { kind: dockerfile, name: other }\n${builders}`;
+  const organisation = `${head("acme")}bases:\n${java(now)}${build("dockerfile, buildpacks", `    - ${builder}\n`)}`;
+  expect(await judge(images.onNew, await write("own", organisation))).toEqual([
+    expect.stringMatching(/^base\.build-image: /),
+  ]);
+  const team = await writeTeam(organisation, `  - name: java\n${build("dockerfile", "")}`);
+  expect(await judge(images.onNew, team)).toEqual(refused("own-left-out"));
+  const without = await write("without", `${head("acme")}bases:\n${java(now)}${build("dockerfile", "")}`);
+  expect(await judge(images.onNew, without)).toEqual([]);
+});
+
 test("a team that forbids a base from a day on lets in nothing until then", async () => {
   const organisation = `${head("acme")}bases:\n${java(now)}`;
   const own = `  - { name: own, image: ${at("golden")}, digests: ["${digestIn(images.golden)}"], enforceFrom: 2999-01-01 }\n`;

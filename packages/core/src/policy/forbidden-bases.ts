@@ -12,6 +12,7 @@ interface Gone {
   name: string;
   image: string;
   digests: ForbiddenBase["digests"];
+  lineage: boolean;
 }
 
 /**
@@ -25,7 +26,7 @@ export function forbidLeftOut(before: Catalogue, after: Catalogue, whose: string
   return [...listGoneBases(before, after), ...listGoneBuilders(before, after)].map((gone) => ({
     ...{ name: freeName(gone.name, taken), image: gone.image },
     ...(gone.digests === undefined ? {} : { digests: gone.digests }),
-    ...{ lineage: false, reason: `${whose} leaves it out`, enforceFrom: always },
+    ...{ lineage: gone.lineage, reason: `${whose} leaves it out`, enforceFrom: always },
   }));
 }
 
@@ -34,19 +35,20 @@ function listGoneBases({ bases }: Catalogue, after: Catalogue): Gone[] {
     const left = after.bases.find((each) => each.name === name);
     // By its approvals alone: what the tags point at is what it was.
     if (digests.length === 0)
-      return left === undefined || left.digests.length > 0 ? [{ name, image, digests: undefined }] : [];
+      return left === undefined || left.digests.length > 0 ? [{ name, image, digests: undefined, lineage: false }] : [];
     const gone = digests.filter((digest) => left?.digests.includes(digest) !== true);
-    return gone.length === 0 ? [] : [{ name, image, digests: gone }];
+    return gone.length === 0 ? [] : [{ name, image, digests: gone, lineage: false }];
   });
 }
 
+/** What was built on an image to build in is refused with it, whatever else it stands on. */
 function listGoneBuilders(before: Catalogue, after: Catalogue): Gone[] {
   const pinned = ({ build }: Catalogue): Set<string> =>
     new Set(listBuildImages(build.builders).flatMap(({ image, digests }) => digests.map((each) => `${image}@${each}`)));
   const kept = pinned(after);
   return listBuildImages(before.build.builders).flatMap(({ name, image, digests }): Gone[] => {
     const gone = digests.filter((digest) => !kept.has(`${image}@${digest}`));
-    return gone.length === 0 ? [] : [{ name, image, digests: gone }];
+    return gone.length === 0 ? [] : [{ name, image, digests: gone, lineage: true }];
   });
 }
 

@@ -302,7 +302,8 @@ describe("what a team leaves out", () => {
     const node = { name: "node", image: "r.test/builders/node", digests: [digest("b")], runImage: "golden" };
     const files = { kind: "dockerfile", name: "files" };
     const left = { strategies: ["dockerfile"], builders: [files] };
-    expect(forbidden({ build: left })).toEqual([gone("node", node.image, digest("b"))]);
+    // With all that stands on it, as its organisation refuses that.
+    expect(forbidden({ build: left })).toEqual([{ ...gone("node", node.image, digest("b")), lineage: true }]);
     expect(forbidden({ build: { builders: [files, node] } })).toEqual([]);
   });
 

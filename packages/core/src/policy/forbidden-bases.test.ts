@@ -43,6 +43,20 @@ test("a base that counts by approvals is left out by what its tags point at, who
   ]);
 });
 
+test("a version that another base has as well is left out with both, and not with one", () => {
+  const again = { ...java, name: "again", digests: ["two", "three"] };
+  const both = policy([java, again]);
+  expect(forbidLeftOut(both, policy([again]), "shop")).toMatchObject([{ name: "java-left-out", digests: ["one"] }]);
+  expect(forbidLeftOut(both, policy([java]), "shop")).toMatchObject([{ name: "again-left-out", digests: ["three"] }]);
+  expect(forbidLeftOut(both, policy([{ ...again, image: "r.test/other" }]), "shop")).toMatchObject([
+    ...[{ digests: ["one", "two"] }, { digests: ["two", "three"] }],
+  ]);
+  expect(forbidLeftOut(both, policy([]), "shop").map(({ digests }) => digests)).toEqual([
+    ["one", "two"],
+    ["two", "three"],
+  ]);
+});
+
 test("names are no longer than a name may be, and told apart", () => {
   const name = "a".repeat(63);
   const found = forbidLeftOut(

@@ -31,12 +31,14 @@ export function forbidLeftOut(before: Catalogue, after: Catalogue, whose: string
 }
 
 function listGoneBases({ bases }: Catalogue, after: Catalogue): Gone[] {
+  // Of two bases that have a version the other one may be kept: what is approved can't be forbidden.
+  const kept = new Set(after.bases.flatMap(({ image, digests }) => digests.map((each) => `${image}@${each}`)));
   return bases.flatMap(({ name, image, digests }): Gone[] => {
     const left = after.bases.find((each) => each.name === name);
     // By its approvals alone: what the tags point at is what it was.
     if (digests.length === 0)
       return left === undefined || left.digests.length > 0 ? [{ name, image, digests: undefined, lineage: false }] : [];
-    const gone = digests.filter((digest) => left?.digests.includes(digest) !== true);
+    const gone = digests.filter((digest) => !kept.has(`${image}@${digest}`));
     return gone.length === 0 ? [] : [{ name, image, digests: gone, lineage: false }];
   });
 }

@@ -72,6 +72,17 @@ test("an image on what is forbidden now is refused, by the version that was foun
   expect(judge(child({ base: stood(second) }), bases, forbid({ digests: undefined }))).toEqual([]);
 });
 
+test("of versions with the same layers one that is approved counts, unless the lineage is forbidden", () => {
+  const children = child({ base: stood(second), sameLayers: [stood()] });
+  const forbid = (lineage: boolean, digest = second) => ({
+    forbiddenBases: [{ name: "old", image: where, digests: [digest], lineage }],
+  });
+  expect(judge(children, [golden()], forbid(false))).toEqual([]);
+  expect(judge(children, [golden()], forbid(true))).toMatchObject([{ rule: "base.forbidden" }]);
+  const rules = judge(children, [golden({ digests: [digestOf("third")] })], forbid(false)).map(({ rule }) => rule);
+  expect(rules).toEqual(["base.approved", "base.forbidden"]);
+});
+
 describe("an image on no base of the policy's is refused", () => {
   const other = golden({ name: "static", digests: [second] });
 

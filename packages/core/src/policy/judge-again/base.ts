@@ -58,16 +58,23 @@ function judgeChild(child: SignedChild, statement: VerifiedStatement["statement"
   const base = known.find(({ ended }) => ended.length === 0) ?? known[0];
   return [
     ...(base === undefined ? judgeForeign(stands, statement, facts) : base.ended).map(later),
-    ...judgeForbiddenAgain(stands, policy.forbiddenBases).map(later),
+    ...judgeForbiddenAgain(stands, base !== undefined, policy.forbiddenBases).map(later),
     ...judgeImageAgain(child, base?.told, statement, facts),
   ];
 }
 
-/** What it was found to stand on, where that is forbidden by its digest; of what lies below, nothing is signed. */
-function judgeForbiddenAgain(stands: readonly StoodOn[], forbidden: Policy["forbiddenBases"]): Ended[] {
+/**
+ * What it was found to stand on, where that is forbidden by its digest; of what lies below, nothing is signed.
+ * @param isApproved whether these layers are those of a base of the policy as well
+ */
+function judgeForbiddenAgain(
+  stands: readonly StoodOn[],
+  isApproved: boolean,
+  forbidden: Policy["forbiddenBases"],
+): Ended[] {
   return forbidden.flatMap((each): Ended[] => {
     const stood = stands.find(({ digest }) => each.digests?.includes(digest));
-    if (stood === undefined) return [];
+    if (stood === undefined || (isApproved && !each.lineage)) return [];
     const own = findOwnDay(each.name, each);
     const problem = `it stands on '${each.name}' (${stood.image}@${stood.digest}), which is forbidden`;
     return [{ rule: "base.forbidden", problem, ...(own === undefined ? {} : { own }) }];

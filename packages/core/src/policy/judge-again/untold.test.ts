@@ -13,12 +13,15 @@ interface Change {
   scan?: object;
   bases?: readonly object[];
   forbiddenBases?: readonly object[];
+  build?: object;
+  enforceFrom?: object;
   environments?: object;
 }
 const policyOf = (change: Change = {}): Policy =>
   ({
     bases: [golden],
     forbiddenBases: [],
+    build: { builders: [] },
     environments: {},
     ...change,
     scan: { ...scan, ...change.scan },
@@ -87,6 +90,24 @@ test("of a base that is forbidden now, unless the finding would name it", () => 
   expect(
     untold({ forbiddenBases: [{ ...gone, lineage: true }] }, { forbiddenBases: [{ ...gone, lineage: true }] }),
   ).toEqual([]);
+});
+
+test("of a builder's image that is forbidden now, only where what stands on it was not refused", () => {
+  const node = { name: "node", image: "r.test/node", digests: ["one", "two"] };
+  const gone = { name: "node-left-out", image: "r.test/node", digests: ["one"], lineage: true };
+  const build = { builders: [{ kind: "dockerfile", name: "files" }, node] };
+  const told = [["base", "base.forbidden", "no evidence says whether it stands on 'node-left-out' (forbiddenBases)"]];
+  expect(untold({ build }, { forbiddenBases: [gone] })).toEqual([]);
+  for (const now of [
+    { ...gone, digests: undefined },
+    { ...gone, digests: ["one", "three"] },
+    { ...gone, image: "r.test/other" },
+  ])
+    expect(untold({ build }, { forbiddenBases: [now] })).toEqual(told);
+  // By then it may have passed with a warning.
+  const enforceFrom = { "base.build-image": "2026-01-01" };
+  expect(untold({ build, enforceFrom }, { forbiddenBases: [gone] })).toEqual(told);
+  expect(untold({ build, enforceFrom: { "base.changed": "2026-01-01" } }, { forbiddenBases: [gone] })).toEqual([]);
 });
 
 describe("of a scan", () => {

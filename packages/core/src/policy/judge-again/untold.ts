@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { listBuildImages } from "../../build/strategies/find.ts";
 import type { Stage } from "../../stages.ts";
 import type { ForbiddenBase } from "../forbidden-section.ts";
 import type { Policy, PolicyBase } from "../schema.ts";
@@ -78,11 +79,14 @@ function listOfForbidden(before: Policy, after: Policy): Untold[] {
     }));
 }
 
-function wasKnown({ bases, forbiddenBases }: Policy, now: ForbiddenBase): boolean {
+function wasKnown({ bases, forbiddenBases, build, enforceFrom }: Policy, now: ForbiddenBase): boolean {
   if (forbiddenBases.some((older) => isDeepStrictEqual(older, now))) return true;
+  // What stood on an image to build in was refused, by way of whatever.
+  const refused = enforceFrom?.["base.build-image"] === undefined ? listBuildImages(build.builders) : [];
   // Versions that were approved are those that a finding names.
-  const found = bases.filter(({ image }) => image === now.image).flatMap(({ digests }) => digests);
-  return !now.lineage && now.digests !== undefined && now.digests.every((each) => found.includes(each));
+  const told = [...refused, ...(now.lineage ? [] : bases)];
+  const found = told.filter(({ image }) => image === now.image).flatMap(({ digests }) => digests);
+  return now.digests?.every((each) => found.includes(each)) === true;
 }
 
 const isAtOrBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);

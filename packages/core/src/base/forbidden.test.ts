@@ -94,6 +94,17 @@ describe("what stands on a forbidden base", () => {
     });
   });
 
+  test("by way of an approved one is not what is recommended: its twin is", () => {
+    const wayOut = (lineage: boolean, waits = false) => {
+      const approved = [java, base("static", "own"), bad("os", { lineage, waits })];
+      const { violations } = decide([child("x")], { approved });
+      return violations.map((each) => /\(([^)]*)\)/.exec(each.wayOut ?? "")?.[1]);
+    };
+    expect(wayOut(true)).toEqual(["'static', r.test/static"]);
+    for (const twin of [wayOut(false), wayOut(true, true)])
+      expect(twin).toEqual(["'java', r.test/java; 'static', r.test/static"]);
+  });
+
   test("is found for who asks without a verdict", () => {
     const image = { platform: amd64, diffIds: ids("os jdk app") };
     expect(findForbidden(image, [golden, java])).toEqual([]);

@@ -29,6 +29,11 @@ export function findForbidden(image: ImageLayers, known: readonly ApprovedBase[]
   );
 }
 
+/** Whether anything refuses by now to stand on it: an image, or a base itself. */
+export function isForbidden(image: ImageLayers, known: readonly ApprovedBase[]): boolean {
+  return findForbidden(image, known).some(({ forbidden }) => forbidden?.waits === false);
+}
+
 /** Each forbidden base by its name once: its versions of the same layers are one. */
 export function judgeForbidden(image: ImageLayers, known: readonly ApprovedBase[]): Found[] {
   const byName = new Map(findForbidden(image, known).map((base) => [base.name, base]));

@@ -42,6 +42,14 @@ test("a version that is forbidden is left for one of its repository, and none is
   expect(choose([one, { ...two, forbidden }])).toEqual({ old: one, next: one });
 });
 
+test("none is put on a version that stands on what is forbidden, and it is on one that is let be", () => {
+  const below = (more: object) => base("bad", "os b", { forbidden: { lineage: true, waits: false, ...more } });
+  const next = version("next", "os b more");
+  expect(choose([one, next, below({})])).toEqual({ old: one, next: one });
+  for (const more of [{ lineage: false }, { waits: true }])
+    expect(choose([one, next, below(more)])).toEqual({ old: one, next });
+});
+
 describe("refused", () => {
   test("what stands on no base, or on that of another platform", () => {
     expect(choose([one, two], { image: child("x app") })).toEqual(refused("no base of the policy"));

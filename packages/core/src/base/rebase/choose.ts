@@ -3,6 +3,7 @@ import { formatPlatform, type ImageConfig } from "@goldenpath/registry-client/oc
 import type { LoadedPolicy } from "../../policy/schema.ts";
 import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { isHeld } from "../decide.ts";
+import { isForbidden } from "../forbidden.ts";
 import { type ApprovedBase, identifyBase, isSamePlatform, platformOf } from "../identify.ts";
 import type { RebaseRefusal } from "./judge.ts";
 
@@ -35,7 +36,9 @@ export function chooseBases(
     return { refused: { problem: `its first layers are those of more than one base: ${names}`, wayOut: catalogue } };
   }
   const counts = (base: ApprovedBase): boolean =>
-    isHeld(base, now) && [base.digest, base.child].every((digest) => findWithdrawn(loaded, digest) === undefined);
+    isHeld(base, now) &&
+    !isForbidden(base, approved) &&
+    [base.digest, base.child].every((digest) => findWithdrawn(loaded, digest) === undefined);
   // A version that is forbidden is another's by its repository alone: it has a name of its own.
   const versions = approved.filter(
     (base) =>
@@ -51,7 +54,7 @@ export function chooseBases(
   const asked = onto === undefined ? "no version" : `${onto} is no version`;
   return {
     refused: {
-      problem: `${asked} of base '${old.name}' for ${formatPlatform(platform)} that is approved, not withdrawn and not over`,
+      problem: `${asked} of base '${old.name}' for ${formatPlatform(platform)} that is approved, and not withdrawn, forbidden or over`,
       wayOut: "Have the platform team approve a version (goldenpath base approve, or the policy's digests).",
     },
   };

@@ -36,6 +36,16 @@ describe("what an upper layer does to its base", () => {
     expect(decide([on([entry("etc/motd", "own")])], { approved: [listed] }).violations).toEqual([]);
   });
 
+  test("is not asked of a base that is forbidden: nothing of that is to be let through", () => {
+    const bad = base("bad", "os libc", { forbidden: { lineage: false, waits: false } });
+    const { violations } = decide([on([entry("etc/motd", "own")])], { approved: [bad] });
+    expect(violations.map(({ rule }) => rule)).toEqual(["base.forbidden"]);
+    // Before its day the approved one that lies there is asked, as ever.
+    const waiting = base("bad", "os libc", { forbidden: { lineage: false, waits: true } });
+    const before = decide([on([entry("etc/motd", "own")])], { approved: [waiting, golden] });
+    expect(before.violations.map(({ rule }) => rule)).toEqual(["base.changed"]);
+  });
+
   test("is told of 25 paths one by one, and of more by their number", () => {
     const change = (count: number) => told(files.slice(0, count).map((path) => entry(path, "own")));
     expect(change(25)).toHaveLength(25);

@@ -156,7 +156,7 @@ function decideChild(child: ChildBaseFacts, facts: BaseFacts): ChildBaseDecision
   const base = match === undefined ? undefined : chooseBase(match, facts.now);
   const isTrue = child.diffIds.every((diffId, index) => child.layers[index] === diffId);
   const overlay =
-    base === undefined || child.trees === undefined || !isTrue
+    base === undefined || base.forbidden !== undefined || child.trees === undefined || !isTrue
       ? undefined
       : decideOverlay({ ...child.trees, mayChange: base.mayChange ?? [] });
   const habits: HabitFacts = {

@@ -134,7 +134,10 @@ describe("a forbidden base", () => {
       const { bytes, mediaType } = await client.fetchManifest({ ...repository, digest: digest as never });
       await client.pushManifest(repository, bytes, mediaType, tag);
     }
-    for (const what of [`image: ${at("java")}, digests: ["${old}"]`, `image: ${at("java")}, lineage: false`]) {
+    // Of the repository all but what is approved, with its lineage as well.
+    for (const what of [`digests: ["${old}"]`, "lineage: false", "lineage: true"].map(
+      (each) => `image: ${at("java")}, ${each}`,
+    )) {
       const policy = await write("forbids", `${bases}${forbid(what)}`);
       expect(await judge(images.onOld, policy)).toEqual(refused("bad"));
       for (const image of [images.onNew, images.onGolden]) expect(await judge(image, policy)).toEqual([]);

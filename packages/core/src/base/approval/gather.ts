@@ -55,7 +55,14 @@ export async function gatherPolicyBases(
   const forbidden = await mapConcurrently(concurrency, loaded.policy.forbiddenBases, (base) =>
     gatherForbidden(rememberReads(client), base, platforms, tellForbidden(base, loaded.policy, now)),
   );
-  return [...each, ...forbidden].flat();
+  // Of what tags point at all but what is approved; a list says what it means.
+  const approved = new Set(each.flat().map(({ image, child }) => `${image}@${child}`));
+  const others = forbidden.map((versions, index) =>
+    loaded.policy.forbiddenBases[index]?.digests === undefined
+      ? versions.filter(({ image, child }) => !approved.has(`${image}@${child}`))
+      : versions,
+  );
+  return [...each, ...others].flat();
 }
 
 /** The versions of what is forbidden, of which nothing else is asked. */

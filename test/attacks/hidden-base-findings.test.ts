@@ -106,6 +106,21 @@ describe("a finding of the base counts although the image does not show it", () 
   });
 });
 
+test("what a team forbids is no base that findings could come from: a gate of the application's asks for them", async () => {
+  const { reference } = await pushImage([baseFiles, { "srv/app.txt": "an application" }]);
+  const own = {
+    scan: "failOn: critical, databaseMaxAge: unlimited, refuse: [{ name: own, severity: high, origins: [application] }]",
+  };
+  const image = `${registry.host}/bases/golden`;
+  const more = `forbiddenBases:\n  - { name: bad, image: ${image}, digests: [${bases.join(", ")}] }\n`;
+  const refused = { verdict: "fail", found: [finding.replace("severity", "gate")] };
+  expect(tell(await scan(reference, { policy: own }))).toEqual(refused);
+  const outcome = await scan(reference, { policy: { ...own, more } });
+  expect(tell(outcome)).toEqual(refused);
+  expect(outcome.result.violations[0]?.wayOut).not.toMatch(/newest version|base/);
+  expect(tell(await scan(reference, { policy: { ...own, bases } }))).toEqual({ verdict: "pass", found: [] });
+});
+
 describe("an update of the base's package closes its findings", () => {
   const update = {
     "var/lib/dpkg/status": status(mended),

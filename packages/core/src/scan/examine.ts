@@ -76,6 +76,7 @@ interface BaseView {
 /** One platform's image, looked at as a whole and by its base alone. */
 export interface ExaminedChild {
   child: ChildFacts;
+  /** The approved one that it stands on. */
   base: ApprovedBase | undefined;
   /** One of each scanner, in their order. */
   turns: ScannerTurn[];
@@ -129,7 +130,9 @@ export async function examineChild(
   const known = isThere ? early : await ask();
   const reported = (await examination.reports?.judge(child)) ?? { used: [], carried: [], violations: [] };
   const told = tellReports(reported, sbom);
-  const findings = placeFindings([...tellSources(turns, sbom), ...told.sources], base?.diffIds);
+  // One that is forbidden has its findings looked for, and vouches for none.
+  const own = base?.forbidden === undefined ? base : undefined;
+  const findings = placeFindings([...tellSources(turns, sbom), ...told.sources], own?.diffIds);
   let comparison: ViewComparison = { hidden: [], ownWords: [] };
   if (base !== undefined && view !== undefined) {
     tools.push(...view.tools);
@@ -141,7 +144,7 @@ export async function examineChild(
   if (exploited !== undefined) notes.push(describeList(exploited));
   return {
     child,
-    base,
+    base: own,
     turns,
     reported,
     sbom,

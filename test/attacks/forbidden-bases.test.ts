@@ -165,19 +165,30 @@ describe("a forbidden base", () => {
     expect(`${out}${err}`).toMatch(/forbidden base 'bad' .*is not in its registry/);
   });
 
-  test("is told by `base of` as none that may be stood on", async () => {
-    const text = `${head("acme")}bases:\n${golden()}${forbid(`image: ${at("java")}, digests: ["${old}"]`)}`;
-    const args = ["--policy", await write("of", text), "--json"];
-    const { code, out } = await runMain("base", "of", images.onOld, images.onGolden, ...args);
-    const { images: found } = JSON.parse(out) as { images: { standing: string; base?: { name: string } }[] };
-    expect({ code, found: found.map(({ standing, base }) => [standing, base?.name]) }).toEqual({
-      ...{
-        code: 1,
-        found: [
-          ["none", "bad"],
-          ["current", "golden"],
-        ],
-      },
-    });
+  test("is told by `base of` as none that may be stood on, the nearest first; before its day what lies below is", async () => {
+    const of = async (more: string) => {
+      const java = `  - { name: bad, image: ${at("java")}, digests: ["${old}"]${more} }\n`;
+      const below = `  - { name: below, image: ${at("golden")}, digests: ["${digestIn(images.golden)}"], lineage: false }\n`;
+      const bases = { nested: `  - { name: java, image: ${at("java")}, digests: ["${now}"] }\n`, plain: golden() };
+      const told: unknown[] = [];
+      for (const [base, forbidden] of [
+        [bases.plain, java],
+        [bases.nested, below + java],
+      ]) {
+        const policy = await write("of", `${head("acme")}bases:\n${base}forbiddenBases:\n${forbidden}`);
+        const { code, out } = await runMain("base", "of", images.onOld, images.onGolden, "--policy", policy, "--json");
+        const { images: found } = JSON.parse(out) as { images: { standing: string; base?: { name: string } }[] };
+        told.push([code, ...found.map(({ standing, base }) => `${standing} ${base?.name}`)]);
+      }
+      return told;
+    };
+    expect(await of("")).toEqual([
+      [1, "none bad", "current golden"],
+      [1, "none bad", "none below"],
+    ]);
+    expect(await of(", enforceFrom: 2999-01-01")).toEqual([
+      [0, "current golden", "current golden"],
+      [1, "none below", "none below"],
+    ]);
   });
 });

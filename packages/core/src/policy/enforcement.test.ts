@@ -39,10 +39,7 @@ describe("a violation", () => {
 
   test.each(["2027-02-30", "soon", "", "2027-3-1", "9999-99-99"])("counts where its day is '%s'", (day) => {
     const now = at("2020-01-01T00:00:00Z");
-    expect(isCounted(deferViolation(of("scan.severity"), { enforceFrom: { "scan.severity": day }, now }))).toBe(
-      // JavaScript reads the 30th of February as the 2nd of March; a policy with it is refused before.
-      day !== "2027-02-30",
-    );
+    expect(isCounted(deferViolation(of("scan.severity"), { enforceFrom: { "scan.severity": day }, now }))).toBe(true);
   });
 
   test("is a warning until its day, and never goes away", () => {

@@ -32,6 +32,36 @@ const neverBehind = [
   reason: "it is the same: the first of none is at no time, which is never reached",
 }));
 
+const ofForbidden = [
+  ...[
+    {
+      line: "return findForbidden(image, known).some(({ forbidden }) => forbidden?.waits === false);",
+      ...{ original: "forbidden?.waits", replacement: "forbidden.waits" },
+    },
+    {
+      line: `const why = forbidden?.reason === undefined ? "" : \`: \${forbidden.reason}\`;`,
+      ...{ original: "forbidden?.reason", replacement: "forbidden.reason" },
+    },
+  ].map((each) => ({
+    ...{ file: `${core}/forbidden.ts`, mutator: "OptionalChaining", ...each },
+    reason: "it is the same: what is found to be forbidden says so",
+  })),
+  {
+    ...{
+      file: `${core}/forbidden.ts`,
+      line: "...(own === undefined ? {} : { own }),",
+      mutator: "ConditionalExpression",
+    },
+    ...{ original: "own === undefined", replacement: "false" },
+    reason: "it is the same: a day of its own that is there and undefined is none",
+  },
+  {
+    ...{ file: `${core}/rebase/choose.ts`, line: "base.forbidden === undefined &&", mutator: "ConditionalExpression" },
+    ...{ original: "base.forbidden === undefined", replacement: "true" },
+    reason: "it is the same: whether a base is held asks that as well",
+  },
+];
+
 /**
  * On which base an image stands, whether that is the newest and still approved, which users and libraries may be added
  * to it, how the image looks and was made, what files name before a build, how versions and releases stand to each
@@ -85,6 +115,7 @@ export const base: Room = {
   ],
   accepted: [
     ...baseAccepted,
+    ...ofForbidden,
     ...[...undated, ...neverBehind].map((each) => ({ file: `${core}/approval/judge.ts`, ...each })),
     {
       file: `${core}/rebase/judge.ts`,

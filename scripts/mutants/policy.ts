@@ -23,6 +23,10 @@ const textForList = [
     line: "const reports = (after.reports ?? []).filter(",
     reason: "it is the same: a text is no report that is required",
   },
+  ...[
+    'const refused = enforceFrom?.["base.build-image"] === undefined ? listBuildImages(build.builders) : [];',
+    "const told = [...refused, ...(now.lineage ? [] : bases)];",
+  ].map((line) => ({ line, reason: "it is the same: a text is no version of an image" })),
 ].map((each) => ({
   file: untold,
   mutator: "ArrayDeclaration",
@@ -206,6 +210,11 @@ const basesAgain = [
     ...{ mutator: "StringLiteral", original: '"both"', replacement: '""' },
     reason: "it is the same: to stand on, the role build-only alone is refused",
   },
+  {
+    line: 'return [{ rule: "base.forbidden", problem, ...(own === undefined ? {} : { own }) }];',
+    ...{ mutator: "ConditionalExpression", original: "own === undefined", replacement: "false" },
+    reason: "it is the same: a day of its own that is there and undefined is none",
+  },
   ...[
     "const found = { signers, endOfLife, role, approvedAt, proven: [], bundle: stood.digest };",
     'const state: ApprovalState = { rules, found: { kind: "approved", approval: found }, newer: [] };',
@@ -319,6 +328,7 @@ export const policy: Room = {
     ...["base", "facts", "habits", "judge", "rules", "scan"].map(again),
     enforcement,
     exceptionLife,
+    "packages/core/src/policy/forbidden-bases.ts",
     layers,
     untold,
     renamed,
@@ -327,7 +337,7 @@ export const policy: Room = {
     withdrawals,
   ],
   tests: [
-    "packages/core/src/policy/{enforcement,exception-life,layers,layers-told,renamed,stage-signers,withdrawals}.test.ts",
+    "packages/core/src/policy/{enforcement,exception-life,forbidden-bases,layers,layers-told,renamed,stage-signers,withdrawals}.test.ts",
     "packages/core/src/policy/{custom-rules/judge-rules,judge-again/*,judge-impact,signed-exceptions/choose}.test.ts",
   ],
   accepted: [

@@ -56,6 +56,8 @@ describe("what stands on a forbidden base", () => {
       `it stands on 'bad' (r.test/bad@${id("index bad")}), which the policy forbids: CVE-2026-1`,
     );
     expect(first?.wayOut).toMatch(/approved base/);
+    const [without] = decide([child("os jdk app")], { approved: [java, bad("os")] }).violations;
+    expect(without?.problem).toMatch(/, which the policy forbids$/);
   });
 
   test("waits for its own day, whatever that of the rule is", () => {

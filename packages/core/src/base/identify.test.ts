@@ -72,6 +72,25 @@ test("of several bases the longest counts, with all that have its layers, and on
   expect(identifyBase(image("app"), bases)).toBeUndefined();
 });
 
+const forbidden = { forbidden: { lineage: false, waits: false } };
+
+test("of the same layers an approved one counts and no forbidden one, whichever comes first; alone it does", () => {
+  const [good, bad] = [base("good", "os libc"), base("bad", "os libc", forbidden)];
+  for (const known of [
+    [good, bad],
+    [bad, good],
+  ])
+    expect(identifyBase(image("os libc app"), known)?.bases).toEqual([good]);
+  expect(identifyBase(image("os libc app"), [base("short", "os"), bad])?.bases).toEqual([bad]);
+  const waiting = base("bad", "os libc", { forbidden: { lineage: false, waits: true } });
+  expect(identifyBase(image("os libc app"), [base("short", "os"), waiting])?.bases[0].name).toBe("short");
+});
+
+test("no forbidden base is the nearest", () => {
+  const known = [base("near", "os x"), base("bad", "os libc x", forbidden)];
+  expect(findNearestBase(image("os libc app"), known)?.base.name).toBe("near");
+});
+
 test("an image's platform is what its config says of it, and a variant only where there is one", () => {
   const config = { ...arm64, variant: "v8", "os.version": "1" };
   expect(platformOf({ config })).toStrictEqual({ ...arm64, variant: "v8" });

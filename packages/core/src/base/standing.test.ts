@@ -35,6 +35,11 @@ describe("what does not stand on the newest version that counts", () => {
     ["on no base", [], { standing: "none" }],
     ["on a version that nobody approved", [version("three", refused)], { standing: "none", ...of("three") }],
     [
+      "on what is forbidden, though it is the newest",
+      [version("three", { forbidden: { lineage: false, waits: false } })],
+      { standing: "none", ...of("three") },
+    ],
+    [
       "whose day is over",
       [version("three", { until: "2026-05-09" })],
       { standing: "expired", ...of("three", "2026-05-09") },

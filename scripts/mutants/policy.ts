@@ -247,6 +247,17 @@ const ofLayers = [
     reason: "it is the same: a text has no direction",
   },
   {
+    line: "const leftOut = shaped.success ? forbidLeftOut(own, shaped.data, shaped.data.name) : [];",
+    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
+    reason: "it is the same: what has not the shape of a policy is refused by that, with a text in it or without",
+  },
+  {
+    line: "const shaped = policyShape.safeParse(effective, chooseWalk(organisation.bytes.byteLength + team.bytes.byteLength));",
+    ...{ mutator: "ArithmeticOperator", original: "organisation.bytes.byteLength + team.bytes.byteLength" },
+    replacement: "organisation.bytes.byteLength - team.bytes.byteLength",
+    reason: "it is the same: it says by which of two ways, one of them the faster, the same is read",
+  },
+  {
     line: "for (let length = path.length; length > 0; length--) {",
     ...{ mutator: "EqualityOperator", original: "length > 0", replacement: "length >= 0" },
     reason: "it is the same: no entry of a list stands at no path",

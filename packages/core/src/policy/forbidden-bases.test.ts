@@ -32,12 +32,14 @@ const java = { name: "java", image: "r.test/java", digests: ["one", "two"] };
 
 test("a base that counts by approvals is left out by what its tags point at, whole or by versions", () => {
   const signed = { ...java, digests: [] };
-  const all = { name: "java-left-out", image: "r.test/java" };
+  const all = { name: "java-left-out", image: "r.test/java", lineage: false };
   expect(forbidLeftOut(policy([signed]), policy([]), "shop")).toMatchObject([all]);
   const [some] = forbidLeftOut(policy([signed]), policy([java]), "shop");
   expect(some).toMatchObject(all);
   expect(some).not.toHaveProperty("digests");
   expect(forbidLeftOut(policy([signed]), policy([signed]), "shop")).toEqual([]);
+  const other = { ...signed, name: "other", image: "r.test/other" };
+  expect(forbidLeftOut(policy([signed, other]), policy([other]), "shop")).toMatchObject([all]);
   expect(forbidLeftOut(policy([java]), policy([{ ...java, digests: ["two"] }]), "shop")).toMatchObject([
     { ...all, digests: ["one"] },
   ]);
@@ -69,6 +71,7 @@ test("names are no longer than a name may be, and told apart", () => {
     `${"a".repeat(54)}-left-out`,
     `${"a".repeat(52)}-left-out-2`,
   ]);
+  expect(forbidLeftOut(policy([{ ...java, name: "a-b-c" }]), policy([]), "x")[0]?.name).toBe("a-b-c-left-out");
   const hyphen = { ...java, name: `${"a".repeat(53)}-${"b".repeat(9)}` };
   expect(forbidLeftOut(policy([hyphen]), policy([]), "x")[0]?.name).toBe(`${"a".repeat(53)}-left-out`);
 });

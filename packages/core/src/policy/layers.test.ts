@@ -320,6 +320,11 @@ describe("what a team leaves out", () => {
     expect(compose({ bases: [{ name: "golden" }] })).toEqual(once);
     expect(once.text).toContain("static-left-out");
     expect(compose({}).text).not.toContain("left-out");
+    const { forbiddenBases: _none, ...without } = organisation;
+    const plain = { bytes: write(without), where: "policy.yaml" };
+    const extend = { policy: "policy.yaml", digest: digestOf(plain.bytes) };
+    const team = { bytes: write({ ...head, extends: extend }), where: "team.yaml" };
+    expect(composeLayers(plain, team).text).not.toContain("forbiddenBases");
   });
 });
 

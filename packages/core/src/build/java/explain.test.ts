@@ -93,12 +93,15 @@ describe("what else there is to say", () => {
     ],
   ])("is not that where a test finds no service: %s", (...lines) => {
     expect(explain(lines)).toMatchObject({ name: "UserError", code: "java-build-failed" });
-    const ofWrapper = 'Exception in thread "main" java.net.UnknownHostException: services.gradle.org';
-    expect(explain([ofWrapper])).toMatchObject({ code: "java-dependencies-unreachable" });
     // What tests need may be missing as well.
     expect(explain([...lines, "> Could not GET 'https://repo.example/a.pom'."])).toMatchObject({
       code: "java-dependencies-unreachable",
     });
+  });
+
+  it("is that where a wrapper finds no service", () => {
+    const ofWrapper = 'Exception in thread "main" java.net.UnknownHostException: services.gradle.org';
+    expect(explain([ofWrapper])).toMatchObject({ code: "java-dependencies-unreachable" });
   });
 
   it("is not that where a compiler says what is wrong", () => {

@@ -36,15 +36,16 @@ afterAll(async () => {
 function render({ application, outcome, words }: Row): string {
   return `${outcome.padEnd(9)} ${application.padEnd(66)} ${words}`;
 }
-/** As they come: who ends it before its end, after an hour and more, has what there is. */
-afterEach(() => {
-  const last = rows.at(-1);
-  if (last !== undefined) console.log(render(last));
-});
 
 /** Each by the example platform's builder image, and its container asked. */
 describe.each(applications)("$repository $folder", (application) => {
   const name = `${application.repository} ${application.folder}`;
+
+  // As they come: who ends it before its end, after an hour and more, has what there is.
+  afterEach(() => {
+    const last = rows.at(-1);
+    if (last !== undefined) console.log(render(last));
+  });
 
   test("is built by the example platform, and answers", async ({ skip }) => {
     const row: Row = { application: name, outcome: "failed", words: "", isApart: false };

@@ -52,11 +52,8 @@ export async function getManifest(
 ): Promise<FetchedManifest | undefined> {
   const fetched = await getManifestBytes(context, reference);
   if (fetched === undefined) return undefined;
-  const manifest = parseManifest(fetched.bytes, fetched.contentType, formatReference(reference));
-  return {
-    manifest: reference.digest === undefined ? manifest : { ...manifest, digest: reference.digest },
-    etag: fetched.etag,
-  };
+  const { bytes, contentType, etag } = fetched;
+  return { manifest: parseManifest(bytes, contentType, formatReference(reference), reference.digest), etag };
 }
 
 /** As {@link getManifest}, for who reads it by other rules. */

@@ -142,9 +142,15 @@ export const indexMediaTypes: readonly string[] = [mediaTypes.ociIndex, mediaTyp
  * Bytes → manifest. `contentType` only fills in a missing `mediaType`; where both are there and differ, or where the
  * content has the fields of both kinds, the manifest is refused: clients that disagree on what a digest is can be shown
  * different images (CVE-2021-41190).
+ * @param digest of these bytes, where it is known already
  * @throws InfrastructureError `manifest-invalid`
  */
-export function parseManifest(bytes: Uint8Array, contentType: string | undefined, where: string): Manifest {
+export function parseManifest(
+  bytes: Uint8Array,
+  contentType: string | undefined,
+  where: string,
+  digest: Digest = digestOf(bytes),
+): Manifest {
   const invalid = (why: string, cause?: unknown): never => {
     throw new InfrastructureError(`manifest ${where} is malformed: ${why}`, {
       code: "manifest-invalid",
@@ -167,7 +173,6 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   if (declared !== undefined && known !== undefined && declared !== known)
     return invalid(`it says it is ${declared}, and was served as ${known}`);
   const mediaType = declared ?? known ?? ("manifests" in json ? mediaTypes.ociIndex : mediaTypes.ociManifest);
-  const digest = digestOf(bytes);
   if (imageTypes.includes(mediaType)) {
     const parsed = imageManifestSchema.safeParse(json);
     if (!parsed.success) return invalid(describeIssues(parsed.error));

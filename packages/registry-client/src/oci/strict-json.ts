@@ -87,13 +87,22 @@ export function findMisspelledField(value: unknown, fields: KnownFields): string
   }
   if (typeof value !== "object" || value === null) return undefined;
   for (const [key, inner] of Object.entries(value)) {
-    if (!fields.names.includes(key) && fields.names.some((name) => foldCase(name) === foldCase(key))) return key;
+    if (!fields.names.includes(key) && foldedNames(fields).has(foldCase(key))) return key;
     // By its own keys alone: a stranger's key may be called `valueOf`.
     const within = fields.inside !== undefined && Object.hasOwn(fields.inside, key) ? fields.inside[key] : undefined;
     const found = within === undefined ? undefined : findMisspelledField(inner, within);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Every image has keys that are no known fields, so each object's fields are folded once. */
+const folded = new WeakMap<KnownFields, ReadonlySet<string>>();
+
+function foldedNames(fields: KnownFields): ReadonlySet<string> {
+  const known = folded.get(fields) ?? new Set(fields.names.map(foldCase));
+  folded.set(fields, known);
+  return known;
 }
 
 function foldCase(key: string): string {

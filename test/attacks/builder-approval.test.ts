@@ -1,6 +1,6 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { resolveBases } from "@goldenpath/core/base/approval/gather";
+import { resolveBases } from "@goldenpath/core/base/approval/gather-versions";
 import { parsePinned } from "@goldenpath/core/build/pinned";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import { attachStatement } from "@goldenpath/core/signing/attach";

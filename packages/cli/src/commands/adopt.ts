@@ -7,7 +7,7 @@ import { openCaller } from "@goldenpath/core/adopt/open";
 import { countVerdicts, renderAdoption, renderAdoptionMarkdown } from "@goldenpath/core/adopt/render";
 import { type Earlier, readEarlier } from "@goldenpath/core/adopt/report-file";
 import { findRing, type Rings, readRings } from "@goldenpath/core/adopt/rings";
-import { resolveBases } from "@goldenpath/core/base/approval/gather";
+import { resolveBases } from "@goldenpath/core/base/approval/gather-versions";
 import { rulesOfPolicy } from "@goldenpath/core/base/context/rules";
 import { githubFailed } from "@goldenpath/core/evidence/ask-github";
 import { loadPolicy } from "@goldenpath/core/policy/load";

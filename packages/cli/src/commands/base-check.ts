@@ -1,6 +1,6 @@
 import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { resolveBases } from "@goldenpath/core/base/approval/gather";
+import { resolveBases } from "@goldenpath/core/base/approval/gather-versions";
 import { fixText } from "@goldenpath/core/base/context/fix";
 import { gatherMentions } from "@goldenpath/core/base/context/gather";
 import { type ContextProblem, judgeContext } from "@goldenpath/core/base/context/judge";

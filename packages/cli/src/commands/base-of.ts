@@ -1,6 +1,5 @@
 import { gatherStandings, type Standings } from "@goldenpath/core/base/gather-standings";
 import type { StandingImage } from "@goldenpath/core/base/standing";
-import { listTaggedImages } from "@goldenpath/core/evidence/gather-record";
 import { loadPolicy } from "@goldenpath/core/policy/load";
 import { withClient } from "@goldenpath/core/verbs/open";
 import { UserError } from "@goldenpath/foundation/errors";
@@ -46,6 +45,7 @@ async function expand(
   const isRepository = reference.digest === undefined && !/:[^/]+$/.test(text.slice(text.indexOf("/")));
   if (!isRepository) return { references: [reference], unread: [] };
   const { registry, name } = reference;
+  const { listTaggedImages } = await import("@goldenpath/core/evidence/gather-record");
   const { images, unreadable } = await listTaggedImages(client, reference);
   if (images.size + unreadable.length === 0) {
     throw new UserError(`there is no image under a tag in ${text}`, {

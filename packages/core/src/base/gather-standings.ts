@@ -5,9 +5,10 @@ import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/m
 import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
 import type { PolicyBase } from "../policy/schema.ts";
-import { type BasesPolicy, gatherPolicyBases } from "./approval/gather.ts";
+import { gatherPolicyBases } from "./approval/gather.ts";
+import type { BasesPolicy } from "./approval/gather-versions.ts";
 import { findForbidden } from "./forbidden.ts";
-import { hasFalseLayer } from "./gather.ts";
+import { hasFalseLayer } from "./gather-false-layer.ts";
 import { type ApprovedBase, identifyBase, platformOf } from "./identify.ts";
 import { judgeStanding, type StandingImage } from "./standing.ts";
 

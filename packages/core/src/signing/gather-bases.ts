@@ -2,7 +2,7 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { parseRepository, type Repository } from "@goldenpath/registry-client/oci/reference";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import { gatherPolicyBases } from "../base/approval/gather.ts";
-import { hasFalseLayer } from "../base/gather.ts";
+import { hasFalseLayer } from "../base/gather-false-layer.ts";
 import { identifyBase, platformOf } from "../base/identify.ts";
 import type { FoundBase } from "../build/strategies/strategy.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
@@ -24,8 +24,8 @@ export async function gatherBases(
   for (const child of image.children) {
     const match = identifyBase({ platform: platformOf(child), diffIds: child.config.rootfs.diff_ids }, approved);
     if (
-      match?.bases[0].forbidden !== undefined ||
       match === undefined ||
+      match.bases[0].forbidden !== undefined ||
       (await hasFalseLayer(client, repository, child, match))
     ) {
       found.push(undefined);

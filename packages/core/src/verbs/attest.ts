@@ -4,7 +4,7 @@ import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import type { ImageFacts } from "@goldenpath/registry-client/subject";
 import type { z } from "zod";
-import { resolveBases } from "../base/approval/gather.ts";
+import { resolveBases } from "../base/approval/gather-versions.ts";
 import {
   findByBuildType,
   findStrategy,

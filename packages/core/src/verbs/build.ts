@@ -8,7 +8,7 @@ import { type Digest, digestHex } from "@goldenpath/registry-client/oci/digest";
 import { formatPlatform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference } from "@goldenpath/registry-client/oci/reference";
 import { z } from "zod";
-import { resolveBases } from "../base/approval/gather.ts";
+import { resolveBases } from "../base/approval/gather-versions.ts";
 import { checkBuildVariables } from "../build/environment.ts";
 import { describeProblem, explainBuild, renderExplanation } from "../build/explain-build.ts";
 import { hostPlatform } from "../build/images.ts";

@@ -1,7 +1,7 @@
 import { digestOf } from "@goldenpath/registry-client/oci/digest";
 import { expect, test } from "vitest";
 import { chooseNewest } from "./choose-newest.ts";
-import type { BaseVersion, SignedImages } from "./gather.ts";
+import type { BaseVersion, SignedImages } from "./gather-versions.ts";
 
 const now = new Date("2026-05-10T12:00:00Z");
 const day = 86_400_000;

@@ -1,5 +1,5 @@
 import { isDayOver } from "../../policy/day.ts";
-import type { BaseVersion, SignedImages } from "./gather.ts";
+import type { BaseVersion, SignedImages } from "./gather-versions.ts";
 import { judgeApproval, listNewer } from "./judge.ts";
 
 /** The newest version of a base on which one may stand, or why each of them is none, the newest first. */

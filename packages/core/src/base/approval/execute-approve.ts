@@ -13,12 +13,12 @@ import { isSignerNamed } from "../../signing/schemes/find.ts";
 import { maxBundleBytes } from "../../signing/schemes/scheme.ts";
 import { buildStatement, buildSubjects, encodeStatement } from "../../signing/statement.ts";
 import type { Signer } from "../../signing/types.ts";
-import { readChildLayers } from "../gather.ts";
+import { readChildLayers } from "../gather-child.ts";
 import { judgeHabits } from "../habits/judge.ts";
 import { chooseLeftovers } from "../habits/leftovers.ts";
 import { listLeast } from "../score/demands.ts";
 import { chooseApproval } from "./choose.ts";
-import { listSigned } from "./gather.ts";
+import { listSigned } from "./gather-versions.ts";
 import { judgePoints } from "./judge.ts";
 import { type BaseRole, buildDecisionStatement } from "./predicate.ts";
 

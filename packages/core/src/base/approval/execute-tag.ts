@@ -5,7 +5,7 @@ import { formatReference, parseRepository, type Repository } from "@goldenpath/r
 import { rememberReads } from "@goldenpath/registry-client/remember";
 import { keptTag } from "../kept-tag.ts";
 import { chooseNewest } from "./choose-newest.ts";
-import { type BasesPolicy, gatherVersions, listSigned, type SignedImages } from "./gather.ts";
+import { type BasesPolicy, gatherVersions, listSigned, type SignedImages } from "./gather-versions.ts";
 
 /** What became of a floating tag. */
 export interface MovedTag {

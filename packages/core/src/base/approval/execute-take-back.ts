@@ -7,7 +7,7 @@ import { listTaggedImages } from "../../evidence/gather-record.ts";
 import type { LoadedPolicy, PolicyBase } from "../../policy/schema.ts";
 import { gatherStandings, type Standings } from "../gather-standings.ts";
 import { type MovedTag, type MoveOptions, moveTag, withTag } from "./execute-tag.ts";
-import { gatherVersions, listSigned, type SignedImages } from "./gather.ts";
+import { gatherVersions, listSigned, type SignedImages } from "./gather-versions.ts";
 
 /** What became of the floating tags of the bases that a version was of. */
 export interface TakenBack {

@@ -15,7 +15,7 @@ import { buildTrees } from "../../layers/read.ts";
 import type { LoadedPolicy } from "../../policy/schema.ts";
 import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { gatherPolicyBases } from "../approval/gather.ts";
-import { readChildLayers } from "../gather.ts";
+import { readChildLayers } from "../gather-child.ts";
 import { type ApprovedBase, platformOf } from "../identify.ts";
 import { chooseBases } from "./choose.ts";
 import { copyImage, pushImage, type RenderedImage, renderImage, renderIndex, setTag } from "./execute-push.ts";

@@ -5,7 +5,7 @@ import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/r
 import { unreadable } from "../../layers/read.ts";
 import type { Policy } from "../../policy/schema.ts";
 import { collectEvidence } from "../../signing/collect.ts";
-import { readChildLayers } from "../gather.ts";
+import { readChildLayers } from "../gather-child.ts";
 import { readUsers } from "../habits/judge.ts";
 import { platformOf } from "../identify.ts";
 import { describeContents } from "./contents.ts";

@@ -33,19 +33,6 @@ const neverBehind = [
 }));
 
 const ofForbidden = [
-  ...[
-    {
-      line: "return findForbidden(image, known).some(({ forbidden }) => forbidden?.waits === false);",
-      ...{ original: "forbidden?.waits", replacement: "forbidden.waits" },
-    },
-    {
-      line: `const why = forbidden?.reason === undefined ? "" : \`: \${forbidden.reason}\`;`,
-      ...{ original: "forbidden?.reason", replacement: "forbidden.reason" },
-    },
-  ].map((each) => ({
-    ...{ file: `${core}/forbidden.ts`, mutator: "OptionalChaining", ...each },
-    reason: "it is the same: what is found to be forbidden says so",
-  })),
   {
     ...{
       file: `${core}/forbidden.ts`,
@@ -54,11 +41,6 @@ const ofForbidden = [
     },
     ...{ original: "own === undefined", replacement: "false" },
     reason: "it is the same: a day of its own that is there and undefined is none",
-  },
-  {
-    ...{ file: `${core}/rebase/choose.ts`, line: "base.forbidden === undefined &&", mutator: "ConditionalExpression" },
-    ...{ original: "base.forbidden === undefined", replacement: "true" },
-    reason: "it is the same: whether a base is held asks that as well",
   },
 ];
 

@@ -12,7 +12,7 @@ import type { Exception } from "../policy/schema.ts";
 import { type Violation, verdictOf } from "../result.ts";
 import { judgeApproval as judgeSignedApproval, listByDay } from "./approval/judge.ts";
 import { describeChanges } from "./changes-text.ts";
-import { isForbidden, judgeBuildImage, judgeForbidden } from "./forbidden.ts";
+import { findRefusing, judgeBuildImage, judgeForbidden } from "./forbidden.ts";
 import type { ImageHabits } from "./habits/config.ts";
 import { findAntipattern, type HabitFacts, type HabitRules, judgeRequired } from "./habits/judge.ts";
 import type { Leftover } from "./habits/leftovers.ts";
@@ -285,7 +285,9 @@ function explainNoBase(child: ChildBaseFacts, facts: BaseFacts): string {
 function listBases(child: ChildBaseFacts, facts: BaseFacts): string {
   const usable = facts.approved.filter(
     (base) =>
-      isSamePlatform(base.platform, child.platform) && isHeld(base, facts.now) && !isForbidden(base, facts.approved),
+      isSamePlatform(base.platform, child.platform) &&
+      isHeld(base, facts.now) &&
+      findRefusing(base, facts.approved).length === 0,
   );
   const names = [...new Set(usable.map((base) => `'${base.name}', ${base.image}`))];
   return names.length === 0 ? `there is none for ${formatPlatform(child.platform)} at present` : names.join("; ");

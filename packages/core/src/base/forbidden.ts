@@ -5,6 +5,9 @@ import { type ApprovedBase, type ImageLayers, identifyBase, standsOn } from "./i
 
 type Found = Pick<Violation, "rule" | "problem" | "wayOut"> & { own?: OwnDay };
 
+type ForbiddenVersion = ApprovedBase & Required<Pick<ApprovedBase, "forbidden">>;
+const isForbiddenVersion = (base: ApprovedBase): base is ForbiddenVersion => base.forbidden !== undefined;
+
 /** What an entry of a policy's `forbiddenBases` says of its versions, on a day. */
 export function tellForbidden(
   { name, lineage, reason, enforceFrom }: ForbiddenBase,
@@ -20,26 +23,25 @@ export function tellForbidden(
  * The forbidden bases that an image stands on: each whose lineage is forbidden, and each that is longer than every
  * approved base that it stands on. Those that only warn yet are among them.
  */
-export function findForbidden(image: ImageLayers, known: readonly ApprovedBase[]): ApprovedBase[] {
-  const approved = known.filter(({ forbidden }) => forbidden === undefined);
+export function findForbidden(image: ImageLayers, known: readonly ApprovedBase[]): ForbiddenVersion[] {
+  const approved = known.filter((base) => !isForbiddenVersion(base));
   const length = identifyBase(image, approved)?.matchedLayers ?? 0;
-  return known.filter(
-    (base) =>
-      base.forbidden !== undefined && (base.forbidden.lineage || base.diffIds.length > length) && standsOn(image, base),
-  );
+  return known
+    .filter(isForbiddenVersion)
+    .filter((base) => (base.forbidden.lineage || base.diffIds.length > length) && standsOn(image, base));
 }
 
-/** Whether anything refuses by now to stand on it: an image, or a base itself. */
-export function isForbidden(image: ImageLayers, known: readonly ApprovedBase[]): boolean {
-  return findForbidden(image, known).some(({ forbidden }) => forbidden?.waits === false);
+/** Those of them that refuse by now. */
+export function findRefusing(image: ImageLayers, known: readonly ApprovedBase[]): ApprovedBase[] {
+  return findForbidden(image, known).filter(({ forbidden }) => !forbidden.waits);
 }
 
 /** Each forbidden base by its name once: its versions of the same layers are one. */
 export function judgeForbidden(image: ImageLayers, known: readonly ApprovedBase[]): Found[] {
   const byName = new Map(findForbidden(image, known).map((base) => [base.name, base]));
   return [...byName.values()].map(({ name, image: repository, digest, forbidden }) => {
-    const why = forbidden?.reason === undefined ? "" : `: ${forbidden.reason}`;
-    const own = findOwnDay(name, forbidden ?? {});
+    const why = forbidden.reason === undefined ? "" : `: ${forbidden.reason}`;
+    const own = findOwnDay(name, forbidden);
     return {
       rule: "base.forbidden",
       problem: `it stands on '${name}' (${repository}@${digest}), which the policy forbids${why}`,

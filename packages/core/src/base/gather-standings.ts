@@ -7,7 +7,7 @@ import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/r
 import type { PolicyBase } from "../policy/schema.ts";
 import { gatherPolicyBases } from "./approval/gather.ts";
 import type { BasesPolicy } from "./approval/gather-versions.ts";
-import { findForbidden } from "./forbidden.ts";
+import { findRefusing } from "./forbidden.ts";
 import { hasFalseLayer } from "./gather-false-layer.ts";
 import { type ApprovedBase, identifyBase, platformOf } from "./identify.ts";
 import { judgeStanding, type StandingImage } from "./standing.ts";
@@ -100,9 +100,9 @@ async function judgeChild(
   };
   if (match !== undefined && (await hasFalseLayer(client, image.reference, child, match)))
     return { ...facts, standing: "false", matchedLayers: 0 };
-  const forbidden = findForbidden({ platform, diffIds }, approved)
-    .filter((base) => base.forbidden?.waits === false)
-    .toSorted((a, b) => b.diffIds.length - a.diffIds.length)[0];
+  const [forbidden] = findRefusing({ platform, diffIds }, approved).toSorted(
+    (a, b) => b.diffIds.length - a.diffIds.length,
+  );
   const stands = forbidden === undefined ? (match?.bases ?? []) : [forbidden];
   return { ...facts, ...judgeStanding(stands, bases, now), matchedLayers: match?.matchedLayers ?? 0 };
 }

@@ -44,6 +44,21 @@ test("two bases of one repository don't share a floating tag, and two of two do"
   expect(parsePolicy(Buffer.from(both("bases/other")), "p.yaml").bases).toHaveLength(2);
 });
 
+test("what may be changed on two bases by the tags of one repository is the same, and of two repositories its own", () => {
+  const both = (name: string, mayChange: string): Buffer =>
+    Buffer.from(
+      withApproval("{ signers: [approver] }").replace(
+        "bases:\n",
+        `bases:\n  - { name: other, image: registry.test:5000/${name}, approval: { signers: [approver], tag: edge }, mayChange: ${mayChange} }\n`,
+      ),
+    );
+  expect(() => parsePolicy(both("bases/run", "[/etc]"), "p.yaml")).toThrow(
+    /bases\[1\]: its `mayChange` is not that of base 'other'/,
+  );
+  expect(parsePolicy(both("bases/run", "[]"), "p.yaml").bases).toHaveLength(2);
+  expect(parsePolicy(both("bases/other", "[/etc]"), "p.yaml").bases).toHaveLength(2);
+});
+
 test.each<[string, string, RegExp]>([
   [
     "by who speaks for a stage",

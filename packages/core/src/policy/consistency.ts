@@ -6,8 +6,9 @@ import { kindOf as schemeKindOf, schemeOf } from "../signing/schemes/find.ts";
 import { key } from "../signing/schemes/key.ts";
 import { checkRules } from "./custom-rules/consistency.ts";
 import { checkOutsider, type Inconsistency, unknown } from "./inconsistency.ts";
+import { listPinned } from "./pinned.ts";
 import { checkScanSection } from "./scan-consistency.ts";
-import type { Policy, PolicyEnvironment } from "./schema.ts";
+import type { Policy, PolicyBase, PolicyEnvironment } from "./schema.ts";
 import { checkSignedExceptions } from "./signed-exceptions/consistency.ts";
 
 /** What is wrong between the fields of a policy of which each by itself is right: names that nobody has, above all. */
@@ -16,6 +17,7 @@ export function checkConsistency(policy: Policy): Inconsistency[] {
     ...checkBuilders(policy),
     ...checkApprovals(policy),
     ...checkForbiddenBases(policy),
+    ...checkSharedVersions(policy),
     ...Object.keys(policy.environments).flatMap((name) => checkEnvironment(policy, name)),
     ...checkActivators(policy),
     ...checkAccepted(policy),
@@ -38,7 +40,7 @@ function checkBuilders(policy: Policy): Inconsistency[] {
     if (build.builders.some((builder) => kindOf(builder) === strategy)) return;
     found.push({ path: ["build", "strategies", index], message: `'${strategy}' has no builder of its kind` });
   });
-  const baseImages = new Set(bases.flatMap(({ image, digests }) => digests.map((digest) => `${image}@${digest}`)));
+  const baseImages = new Set(listPinned(bases));
   build.builders.forEach((builder: Builder, index) => {
     const stray = builder.digests?.findIndex((digest) => baseImages.has(`${builder.image}@${digest}`)) ?? -1;
     if (stray !== -1) {
@@ -80,9 +82,7 @@ function checkApprovals(policy: Policy): Inconsistency[] {
 
 /** A version that is approved and forbidden as well would be either, by who asks. */
 function checkForbiddenBases({ bases, forbiddenBases }: Policy): Inconsistency[] {
-  const approved = new Map(
-    bases.flatMap(({ name, image, digests }) => digests.map((digest) => [`${image}@${digest}`, name] as const)),
-  );
+  const approved = new Map(bases.flatMap((base) => listPinned([base]).map((pinned) => [pinned, base.name] as const)));
   return forbiddenBases.flatMap(({ name, image, digests = [] }, index): Inconsistency[] => {
     const path = ["forbiddenBases", index];
     const isTaken = forbiddenBases.findIndex((each) => each.name === name) < index;
@@ -97,6 +97,26 @@ function checkForbiddenBases({ bases, forbiddenBases }: Policy): Inconsistency[]
       }),
     ];
   });
+}
+
+/** Which of two bases a version of both is would rest on their order, which a team's policy may change. */
+function checkSharedVersions({ bases }: Policy): Inconsistency[] {
+  return bases.flatMap((base, index): Inconsistency[] => {
+    const other = bases.slice(0, index).find((each) => haveOneVersion(each, base) && !mayChangeAlike(each, base));
+    if (other === undefined) return [];
+    const message = `its \`mayChange\` is not that of base '${other.name}', and both have a version that is the same image`;
+    return [{ path: ["bases", index], message }];
+  });
+}
+
+function haveOneVersion(a: PolicyBase, b: PolicyBase): boolean {
+  // Without digests a version is whatever the repository's tags point at.
+  if (a.digests.length === 0 || b.digests.length === 0) return a.image === b.image;
+  return a.digests.some((digest) => b.digests.includes(digest));
+}
+
+function mayChangeAlike({ mayChange = [] }: PolicyBase, { mayChange: others = [] }: PolicyBase): boolean {
+  return mayChange.every((each) => others.includes(each)) && others.every((each) => mayChange.includes(each));
 }
 
 function checkApprovers(named: readonly string[], policy: Policy, path: readonly PropertyKey[]): Inconsistency[] {

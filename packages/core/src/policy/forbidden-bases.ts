@@ -1,5 +1,6 @@
 import { listBuildImages } from "../build/strategies/find.ts";
 import type { ForbiddenBase } from "./forbidden-section.ts";
+import { listPinned } from "./pinned.ts";
 import type { Policy } from "./schema.ts";
 
 /** No day of the rule's puts off what the organisation itself has not put off. */
@@ -32,7 +33,7 @@ export function forbidLeftOut(before: Catalogue, after: Catalogue, whose: string
 
 function listGoneBases({ bases }: Catalogue, after: Catalogue): Gone[] {
   // Of two bases that have a version the other one may be kept: what is approved can't be forbidden.
-  const kept = new Set(after.bases.flatMap(({ image, digests }) => digests.map((each) => `${image}@${each}`)));
+  const kept = new Set(listPinned(after.bases));
   return bases.flatMap(({ name, image, digests }): Gone[] => {
     const left = after.bases.find((each) => each.name === name);
     // By its approvals alone: what the tags point at is what it was.
@@ -45,9 +46,7 @@ function listGoneBases({ bases }: Catalogue, after: Catalogue): Gone[] {
 
 /** What was built on an image to build in is refused with it, whatever else it stands on. */
 function listGoneBuilders(before: Catalogue, after: Catalogue): Gone[] {
-  const pinned = ({ build }: Catalogue): Set<string> =>
-    new Set(listBuildImages(build.builders).flatMap(({ image, digests }) => digests.map((each) => `${image}@${each}`)));
-  const kept = pinned(after);
+  const kept = new Set(listPinned(listBuildImages(after.build.builders)));
   return listBuildImages(before.build.builders).flatMap(({ name, image, digests }): Gone[] => {
     const gone = digests.filter((digest) => !kept.has(`${image}@${digest}`));
     return gone.length === 0 ? [] : [{ name, image, digests: gone, lineage: true }];

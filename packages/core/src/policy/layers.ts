@@ -120,7 +120,12 @@ export function composeLayers(organisation: LayerFile, team: LayerFile): Compose
   };
   // What widens is told as that, before what else is wrong with it by then.
   const shaped = policyShape.safeParse(effective, chooseWalk(organisation.bytes.byteLength + team.bytes.byteLength));
-  const changes = shaped.success ? diffLayers({ policy: own, digest }, effective, shaped.data) : [];
+  const { changes, leftOut } = shaped.success
+    ? {
+        changes: diffLayers({ policy: own, digest }, effective, shaped.data),
+        leftOut: forbidLeftOut(own, shaped.data, shaped.data.name),
+      }
+    : nothingToTell;
   for (const { direction, path, key, says } of changes)
     if (direction === "widening" || direction === "unknown")
       problems.push(
@@ -132,12 +137,14 @@ export function composeLayers(organisation: LayerFile, team: LayerFile): Compose
         ),
       );
   if (problems.length > 0) throw refuse(...problems);
-  const leftOut = shaped.success ? forbidLeftOut(own, shaped.data, shaped.data.name) : [];
   const text = stringify(withForbidden(effective, leftOut), { lineWidth: 0 });
   const bytes = new TextEncoder().encode(text);
   const policy = parsePolicy(bytes, `${team.where} with ${organisation.where}`);
   return { policy, text, digest: digestOf(bytes) };
 }
+
+/** Of what has not the shape of a policy, which it is refused for when it is read whole. */
+const nothingToTell: { changes: PolicyChange[]; leftOut: ForbiddenBase[] } = { changes: [], leftOut: [] };
 
 function withForbidden(effective: Values, leftOut: readonly ForbiddenBase[]): Values {
   if (leftOut.length === 0) return effective;

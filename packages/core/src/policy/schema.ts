@@ -54,7 +54,7 @@ export const baseSchema = z.strictObject({
     .array(basePath)
     .optional()
     .describe(
-      "Files, and folders with all that is in them, that layers on top of the base may change or remove, such as /etc/nginx. Everything else stays as it was approved.",
+      "Files, and folders with all that is in them, that layers on top of the base may change or remove, such as /etc/nginx. Everything else stays as it was approved. Bases that have a version in common have the same.",
     ),
 });
 

@@ -48,15 +48,15 @@ export async function withdraw(
   repository: Repository,
   request: WithdrawRequest,
 ): Promise<{ pointer: PolicyPointer; isNew: boolean }> {
-  const { thing, signer, isUndo, isUnseen = false, imageRepository } = request;
+  const { thing, signer, isUnseen = false, imageRepository } = request;
   const { pointer, manifest } = await fetchPointer(client, repository, [signer.material.key]);
-  const isAsked = thing.kind === "image" ? imageRepository !== undefined && !isUnseen : true;
-  if (isAsked && !isUndo && !(thing.kind === "base" && isUnseen)) {
+  const assertThere = chooseAssertion(request);
+  if (assertThere !== undefined) {
     const pinned = { ...repository, digest: pointer.artifact };
-    const policy = parsePolicy(await fetchPolicyArtifact(client, pinned), `oci://${formatReference(pinned)}`);
-    if (thing.kind === "signer") assertSigner(policy, thing.name);
-    else if (thing.kind === "base") await assertBase(client, policy, thing.digest);
-    else if (imageRepository !== undefined) assertNoBase(policy, imageRepository, thing.digest);
+    await assertThere(
+      parsePolicy(await fetchPolicyArtifact(client, pinned), `oci://${formatReference(pinned)}`),
+      client,
+    );
   }
   const children =
     thing.kind === "image" && imageRepository !== undefined && !isUnseen
@@ -67,6 +67,23 @@ export async function withdraw(
   const next: PolicyPointer = { ...pointer, withdrawals };
   if (request.isDryRun !== true) await writePointer(client, repository, next, signer, manifest);
   return { pointer: next, isNew: true };
+}
+
+type Assertion = (policy: Policy, client: RegistryClient) => void | Promise<void>;
+
+/** What the policy in force has to say of a thing before it is withdrawn; undefined: nothing. */
+function chooseAssertion({ thing, isUndo, isUnseen, imageRepository }: WithdrawRequest): Assertion | undefined {
+  if (isUndo) return undefined;
+  switch (thing.kind) {
+    case "signer":
+      return (policy) => assertSigner(policy, thing.name);
+    case "base":
+      return isUnseen ? undefined : (policy, client) => assertBase(client, policy, thing.digest);
+    case "image":
+      return isUnseen || imageRepository === undefined
+        ? undefined
+        : (policy) => assertNoBase(policy, imageRepository, thing.digest);
+  }
 }
 
 /** @throws UserError `image-not-found` */

@@ -3,7 +3,7 @@ import { formatPlatform, type ImageConfig } from "@goldenpath/registry-client/oc
 import type { LoadedPolicy } from "../../policy/schema.ts";
 import { findWithdrawn } from "../../policy/withdrawals.ts";
 import { isHeld } from "../decide.ts";
-import { isForbidden } from "../forbidden.ts";
+import { findRefusing } from "../forbidden.ts";
 import { type ApprovedBase, identifyBase, isSamePlatform, platformOf } from "../identify.ts";
 import type { RebaseRefusal } from "./judge.ts";
 
@@ -37,12 +37,11 @@ export function chooseBases(
   }
   const counts = (base: ApprovedBase): boolean =>
     isHeld(base, now) &&
-    !isForbidden(base, approved) &&
+    findRefusing(base, approved).length === 0 &&
     [base.digest, base.child].every((digest) => findWithdrawn(loaded, digest) === undefined);
   // A version that is forbidden is another's by its repository alone: it has a name of its own.
   const versions = approved.filter(
     (base) =>
-      base.forbidden === undefined &&
       (old.forbidden !== undefined || base.name === old.name) &&
       base.image === old.image &&
       isSamePlatform(base.platform, platform),

@@ -9,6 +9,7 @@ import type { VerifiedStatement } from "../../signing/types.ts";
 import { isDayOver } from "../day.ts";
 import { findLaterDay, findOwnDay, type OwnDay } from "../enforcement.ts";
 import { findException } from "../exceptions.ts";
+import { listPinned } from "../pinned.ts";
 import type { Policy, PolicyBase } from "../schema.ts";
 import { type AgainFacts, type JudgedAgain, listExceptions, listRepositories } from "./facts.ts";
 import { judgeHabitsAgain } from "./habits.ts";
@@ -184,9 +185,7 @@ function parsePlace(name: string): Repository | undefined {
 }
 
 const versionsOf = ({ bases }: Pick<Policy, "bases">): string[] =>
-  bases.flatMap(({ image, digests }) =>
-    digests.length === 0 ? [image] : digests.map((each: Digest) => `${image}@${each}`),
-  );
+  bases.flatMap((base) => (base.digests.length === 0 ? [base.image] : listPinned([base])));
 
 function hasNewBases({ policy, older }: AgainFacts): boolean {
   if (older === undefined) return false;

@@ -9,6 +9,7 @@ import {
   describeWithdrawn,
   encodeWithdrawals,
   findWithdrawn,
+  maxWithdrawalBytes,
   maxWithdrawals,
   planWithdrawal,
   putInForce,
@@ -137,6 +138,15 @@ describe("the longest of reasons, in letters of three bytes", () => {
     expect(fits(fewer)).toBe(true);
   });
 
+  test("are told with what makes room, also where there are as many as it holds", () => {
+    expect(() => planWithdrawal(all, { ...ask, thing: image })).toThrow(
+      expect.objectContaining({
+        message: `99 things are withdrawn, and the pointer holds ${maxWithdrawalBytes} bytes of what is said of them`,
+        wayOut: expect.stringMatching(/^Give a shorter reason\. Take signers and bases out/),
+      }),
+    );
+  });
+
   test("of what was lifted keep nobody from withdrawing, nor from lifting", () => {
     const lifted = all.map((_each, index) => long(index, { lifted: { reason, owner, at } }));
     const next = planWithdrawal(lifted, { ...ask, thing: image });
@@ -146,6 +156,15 @@ describe("the longest of reasons, in letters of three bytes", () => {
     const thing = active.at(-1)?.thing ?? image;
     expect(fits(planWithdrawal(active, { ...undo, thing, reason, owner }))).toBe(true);
   });
+});
+
+test("what is said is taken to the last byte that the pointer holds", () => {
+  const plan = (length: number) =>
+    planWithdrawal([of(base, { reason: "r".repeat(length) })], { ...ask, thing: image }) ?? [];
+  const sizeOf = (withdrawals: readonly Withdrawal[]): number => JSON.stringify(encodeWithdrawals(withdrawals)).length;
+  const most = maxWithdrawalBytes - sizeOf(plan(0));
+  expect(() => plan(most + 1)).toThrow(expect.objectContaining({ code: "withdrawals-full" }));
+  expect(sizeOf(plan(most))).toBe(maxWithdrawalBytes);
 });
 
 const repository = { registry: "registry.example", name: "vetted/goldenpath-policy" };

@@ -28,11 +28,6 @@ const ofHabits = [
 
 const full = '["Stryker was here"]';
 const ofConfig = [
-  {
-    line: '.filter(([each]) => each === Buffer.from(name, "utf8").toString("latin1"))',
-    ...{ mutator: "StringLiteral", original: '"utf8"', replacement: '""' },
-    reason: "it is the same: by no encoding a text's bytes are those of UTF-8",
-  },
   { ...text, line: '.map(([, , id = ""]) => id);', reason: "it is the same: neither is a number" },
   {
     ...text,
@@ -56,10 +51,45 @@ const ofConfig = [
   },
   {
     ...text,
-    line: 'const values = /^\\|\\d+ (.*?)(?= \\/bin\\/| cmd |$)/s.exec(by)?.[1] ?? /^(?:ENV|ARG) (.*)/s.exec(by)?.[1] ?? "";',
+    line: 'const values = runArguments.exec(by)?.[1] ?? /^(?:ENV|ARG) (.*)/s.exec(by)?.[1] ?? "";',
     reason: "it is the same: neither has a variable",
   },
 ].map((each) => ({ file: `${core}/habits/config.ts`, ...each }));
+
+/** What only spares a look, and of which size the pieces are that are looked at. */
+const ofCredentials = [
+  ...[
+    ["ArrayDeclaration", "[...new Set(forms.map(({ begins }) => begins.source))]", "[]"],
+    ["ArrowFunction", "({ begins }) => begins.source", "() => undefined"],
+  ].map(([mutator = "", original = "", replacement = ""]) => ({
+    line: 'const anyBegins = new RegExp([...new Set(forms.map(({ begins }) => begins.source))].join("|"));',
+    ...{ mutator, original, replacement },
+    reason: "it is the same, slower: it says where nothing has to be looked for",
+  })),
+  ...["if (!anyBegins.test(text)) return;", "if (!begins.test(text)) continue;"].map((line) => ({
+    ...{ line, mutator: "ConditionalExpression", original: line.slice(4, line.indexOf(") ")), replacement: "false" },
+    reason: "it is the same, slower: a form has what it begins with",
+  })),
+  {
+    ...{ line: "const window = 1024 * 1024;", mutator: "ArithmeticOperator" },
+    ...{ original: "1024 * 1024", replacement: "1024 / 1024" },
+    reason: "it is the same, slower: what comes is looked at again with each piece",
+  },
+  ...[
+    ["ConditionalExpression", "true"],
+    ["ConditionalExpression", "false"],
+    ["EqualityOperator", "text.length <= window"],
+    ["EqualityOperator", "text.length >= window"],
+  ].map(([mutator = "", replacement = ""]) => ({
+    line: "if (text.length < window) return;",
+    ...{ mutator, original: "text.length < window", replacement },
+    reason: "it is the same, slower or with more memory: it says how much is looked at in one go",
+  })),
+  ...['let text = "";', 'text = "";'].map((line) => ({
+    ...{ ...text, line },
+    reason: "it is the same: no form has a letter of it, nor asks what stands before a word that it begins",
+  })),
+].map((each) => ({ file: `${core}/habits/credentials.ts`, ...each }));
 
 const ofContext = [
   {
@@ -136,6 +166,7 @@ const ofOverlay = [
 export const baseAccepted: readonly Accepted[] = [
   ...ofHabits,
   ...ofConfig,
+  ...ofCredentials,
   ...ofContext,
   ...ofVersions,
   ...ofBuildpacks,

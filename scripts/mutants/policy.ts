@@ -337,13 +337,14 @@ export const policy: Room = {
     "packages/core/src/policy/forbidden-bases.ts",
     layers,
     untold,
+    "packages/core/src/policy/pointer.ts",
     renamed,
     choose,
     stageSigners,
     withdrawals,
   ],
   tests: [
-    "packages/core/src/policy/{enforcement,exception-life,forbidden-bases,layers,layers-told,renamed,stage-signers,withdrawals}.test.ts",
+    "packages/core/src/policy/{enforcement,exception-life,forbidden-bases,layers,layers-told,pointer,pointer-repository,renamed,stage-signers,withdrawals}.test.ts",
     "packages/core/src/policy/{custom-rules/judge-rules,judge-again/*,judge-impact,signed-exceptions/choose}.test.ts",
   ],
   accepted: [

@@ -26,6 +26,12 @@ describe("what stands on a forbidden base", () => {
     expect(judged("os app", bad("os"))).toEqual({ rules: ["base.forbidden"], base: "bad" });
   });
 
+  test("is no version that an image of its platform could stand on", () => {
+    const why = (...approved: ApprovedBase[]) => decide([child("other")], { approved }).violations[0]?.problem;
+    expect(why(bad("os"))).toMatch(/no approved base has a version for linux\/amd64$/);
+    expect(why(bad("os"), golden)).toMatch(/not those of any approved base for linux\/amd64/);
+  });
+
   test("by way of an approved one is refused, unless its lineage is let be", () => {
     expect(judged("os jdk app", java, bad("os"))).toEqual({ rules: ["base.forbidden"], base: "java" });
     expect(judged("os jdk app", java, bad("os", { lineage: false }))).toEqual({ rules: [], base: "java" });

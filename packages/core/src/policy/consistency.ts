@@ -110,10 +110,13 @@ function checkSharedVersions({ bases }: Policy): Inconsistency[] {
 }
 
 function haveOneVersion(a: PolicyBase, b: PolicyBase): boolean {
-  // Without digests a version is whatever the repository's tags point at.
-  if (a.digests.length === 0 || b.digests.length === 0) return a.image === b.image;
+  // By its approvals alone a version is whatever the repository's tags point at; without them there is none.
+  const isTagged = ({ digests, approval }: PolicyBase): boolean => digests.length === 0 && approval !== undefined;
+  if (isTagged(a) || isTagged(b)) return a.image === b.image && hasVersions(a) && hasVersions(b);
   return a.digests.some((digest) => b.digests.includes(digest));
 }
+
+const hasVersions = ({ digests, approval }: PolicyBase): boolean => digests.length > 0 || approval !== undefined;
 
 function mayChangeAlike({ mayChange = [] }: PolicyBase, { mayChange: others = [] }: PolicyBase): boolean {
   return mayChange.every((each) => others.includes(each)) && others.every((each) => mayChange.includes(each));

@@ -208,6 +208,8 @@ test("all that is told of an approval is what its newest word says", () => {
     kind: "approved",
     approval: { ...said, notes: "no shell", proven: score, bundle: last.bundle.digest },
   });
+  const dated = word(approved(2), { at: ago(1) });
+  expect(find([dated])).toMatchObject({ approval: { approvedAt: ago(1), signedAt: ago(1) } });
   const silent = word(approved(1));
   expect(find([silent])).toStrictEqual({
     kind: "approved",

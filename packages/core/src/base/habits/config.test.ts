@@ -178,8 +178,10 @@ describe("a name in the image's own list", () => {
     expect(of("x0", "x0:x:1000")).toBe("other");
   });
 
-  test("is found with blanks around its line, as runtimes find it", () =>
-    expect(of("app", " \tapp:x:0\r", "other:x:1000")).toBe("root"));
+  test("is found with blanks around its line, as runtimes find it", () => {
+    for (const end of ["", "\r", " \u0085 "])
+      expect([end, of("app", ` \tapp:x:0${end}`, "other:x:1000")]).toEqual([end, "root"]);
+  });
 
   test("that is there twice is the worst of what is said of it", () => {
     expect(of("app", "app:x:1000", "app:x:odd")).toBe("unknown");
@@ -270,7 +272,14 @@ describe("a secret in variables and arguments", () => {
       expect([by, inHistory(by)]).toEqual([by, ["SSH_PRIVATE_KEY"]]);
     expect(inHistory("ARG A=a\nTOKEN=abc")).toEqual(["TOKEN"]);
     // What a shell sets for itself is no argument.
-    for (const shell of ["/bin/sh -c", "/usr/bin/bash -c", "/busybox/sh -c", "/usr/bin/env bash -c", "pwsh -Command"]) {
+    for (const shell of [
+      "/bin/sh -c",
+      "/sh -c",
+      "/usr/bin/bash -c",
+      "/busybox/sh -c",
+      "/usr/bin/env bash -c",
+      "pwsh -Command",
+    ]) {
       expect([shell, inHistory(`|1 A=a\nb ${shell} TOKEN="$(cat x)" make`)]).toEqual([shell, []]);
       expect([shell, inHistory(`|1 TOKEN=a\nb ${shell} make`)]).toEqual([shell, ["TOKEN"]]);
     }

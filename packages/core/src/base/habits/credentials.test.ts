@@ -234,6 +234,36 @@ describe("a file", () => {
     );
   });
 
+  describe("where a piece of 1 MB ends", () => {
+    const piece = 1024 * 1024;
+    const overlap = 16 * 1024;
+    const letters = "Zq3Ty7Lm9Kx2Wv5Rn8Bc".repeat(1000);
+
+    test("a line's end that the next one begins with is counted once", () => {
+      const before = "\nx".repeat(piece / 2);
+      expect(look(before, `\n${token}\n`)).toMatchObject([{ line: piece / 2 + 2 }]);
+    });
+
+    test("a key of which the header alone is there is told once, by what follows", () => {
+      const key = `${begin("PGP PRIVATE KEY BLOCK")}\nComment: a key\n\n${hex(70)}\n-----END`;
+      const text = `${"x".repeat(piece - 61)}\n${key}`;
+      expect(look(text.slice(0, piece), text.slice(piece))).toEqual(look(`\n${key}`).map((each) => ({ ...each })));
+    });
+
+    test("one that is longer than what the next begins with is told, by what is there", () => {
+      const long = `glpat-${letters.slice(0, overlap)}`;
+      expect(look("\n".repeat(piece - long.length) + long, "\n")).toHaveLength(1);
+    });
+
+    test("one with which the next begins is told once, whole", () => {
+      const long = `glpat-${letters.slice(0, overlap)}`;
+      const text = "\n".repeat(piece - overlap) + long;
+      expect(look(text.slice(0, piece), text.slice(piece)).map(({ hash }) => hash)).toEqual(
+        look(long).map(({ hash }) => hash),
+      );
+    });
+  });
+
   test("that has thousands of them tells a hundred", () => {
     const many = Array.from({ length: 500 }, () => `glpat-${randomBytes(12).toString("hex")}`).join("\n");
     expect(look(many)).toHaveLength(100);

@@ -3,6 +3,7 @@ import type { Room } from "./survivors.ts";
 const judgeRules = "packages/core/src/policy/custom-rules/judge-rules.ts";
 const choose = "packages/core/src/policy/signed-exceptions/choose.ts";
 const enforcement = "packages/core/src/policy/enforcement.ts";
+const exceptions = "packages/core/src/policy/exceptions.ts";
 const exceptionLife = "packages/core/src/policy/exception-life.ts";
 const withdrawals = "packages/core/src/policy/withdrawals.ts";
 const renamed = "packages/core/src/policy/renamed.ts";
@@ -106,6 +107,17 @@ const lives = [
     reason: "it is the same: no two of these days are one",
   },
 ].map((each) => ({ file: exceptionLife, ...each }));
+
+const ofExceptions = [
+  { mutator: "ConditionalExpression", replacement: "false" },
+  { mutator: "EqualityOperator", replacement: "a.expires <= b.expires" },
+].map((each) => ({
+  file: exceptions,
+  line: ".toSorted((a, b) => (a.expires < b.expires ? 1 : a.expires > b.expires ? -1 : 0));",
+  original: "a.expires < b.expires",
+  ...each,
+  reason: "it is the same: sorting, the engine asks of two only whether the answer is below zero",
+}));
 
 const sameThing = 'return b.kind !== "signer" && a.kind === b.kind && a.digest === b.digest;';
 const found = 'return listWithdrawn(inForce).find(({ thing }) => thing.kind !== "signer" && thing.digest === digest);';
@@ -324,9 +336,9 @@ const judgedAgain = [
 ];
 
 /**
- * What was withdrawn, and that nobody who was counts again by another name; what waits for a day, until when exceptions
- * hold, whose a stage's signature is, what a team's policy may say, and what a changed policy asks that nothing signed
- * tells.
+ * What was withdrawn, and that nobody who was counts again by another name; what waits for a day, what exceptions are
+ * for and until when they hold, whose a stage's signature is, what a team's policy may say, and what a changed policy
+ * asks that nothing signed tells.
  */
 export const policy: Room = {
   mutated: [
@@ -334,6 +346,7 @@ export const policy: Room = {
     ...["base", "facts", "habits", "judge", "rules", "scan"].map(again),
     enforcement,
     exceptionLife,
+    exceptions,
     "packages/core/src/policy/forbidden-bases.ts",
     layers,
     untold,
@@ -344,7 +357,8 @@ export const policy: Room = {
     withdrawals,
   ],
   tests: [
-    "packages/core/src/policy/{enforcement,exception-life,forbidden-bases,layers,layers-told,pointer,pointer-repository,renamed,stage-signers,withdrawals}.test.ts",
+    "packages/core/src/policy/{enforcement,exception-life,exceptions,exceptions-match,forbidden-bases,layers,layers-told}.test.ts",
+    "packages/core/src/policy/{pointer,pointer-repository,renamed,stage-signers,withdrawals}.test.ts",
     "packages/core/src/policy/{custom-rules/judge-rules,judge-again/*,judge-impact,signed-exceptions/choose}.test.ts",
   ],
   accepted: [
@@ -354,6 +368,7 @@ export const policy: Room = {
     ...ofRenamed,
     ...enforced,
     ...lives,
+    ...ofExceptions,
     ...ofLayers,
     ...ofStageSigners,
     ...ofWithdrawn,

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { Violation } from "../result.ts";
+import type { AppliedException, Violation } from "../result.ts";
 import { isDayOver } from "./day.ts";
 import { type ExceptionQuery, exceptViolation, findException } from "./exceptions.ts";
 import type { Exception } from "./schema.ts";
+import type { GrantedException } from "./signed-exceptions/choose.ts";
 
 const now = new Date("2026-05-10T12:00:00Z");
 const exception = (fields: Partial<Exception> = {}): Exception => ({
@@ -13,6 +14,7 @@ const exception = (fields: Partial<Exception> = {}): Exception => ({
   expires: "2026-05-31",
   ...fields,
 });
+const signed: GrantedException = { ...exception(), grantedFor: "r.example/a" };
 const query = (fields: Partial<ExceptionQuery> = {}): ExceptionQuery => ({
   rule: "scan.severity",
   things: ["CVE-2026-0001"],
@@ -34,11 +36,6 @@ describe("an exception that does not hold", () => {
       "for a repository beside it",
       exception({ rule: "base.approved", repository: "r.example/a" }),
       query({ rule: "base.approved", things: ["r.example/a/b"] }),
-    ],
-    [
-      "for another file",
-      exception({ rule: "base.credential", repository: "r.example/a", file: "/srv/a.pem" }),
-      query({ rule: "base.credential", things: ["r.example/a"], file: "/srv/b.pem" }),
     ],
     [
       "for a file, where more than it is meant",
@@ -125,23 +122,39 @@ describe("what a match does to a violation", () => {
     wayOut: "Update it.",
   };
 
-  test("nothing without one", () => expect(exceptViolation(violation, {})).toEqual(violation));
+  const named = { reason: "not reachable", owner: "team-shop", expires: "2026-05-31", thing: "CVE-2026-0001" };
+
+  test("nothing without one", () => expect(exceptViolation(violation, {})).toStrictEqual(violation));
 
   test("an expired one is named, and does not keep it from counting", () => {
-    const excepted = exceptViolation(violation, { expired: exception({ expires: "2026-05-09" }) });
-    expect(excepted.exception).toBeUndefined();
-    expect(excepted.problem).toBe("it is critical (its exception by team-shop expired on 2026-05-09)");
-    expect(excepted.lapsed).toMatchObject({ thing: "CVE-2026-0001", expires: "2026-05-09" });
+    const over = exception({ expires: "2026-05-09" });
+    expect(exceptViolation(violation, { expired: over })).toStrictEqual({
+      ...violation,
+      problem: "it is critical (its exception by team-shop expired on 2026-05-09)",
+      lapsed: { ...named, expires: "2026-05-09" },
+    });
+    expect(exceptViolation(violation, { applied: exception() })).toStrictEqual({ ...violation, exception: named });
   });
 
-  test("one that holds goes with it, by the name that the policy has for it", () => {
-    expect(exceptViolation(violation, { applied: exception() })).toEqual({
-      ...violation,
-      exception: { reason: "not reachable", owner: "team-shop", expires: "2026-05-31", thing: "CVE-2026-0001" },
-    });
-    expect(exceptViolation(violation, { applied: exception({ package: "lodash" }) }).exception).toMatchObject({
-      thing: "CVE-2026-0001",
-      package: "lodash",
-    });
+  // What it is not held to is not there at all: a result would else tell a key that says nothing.
+  test.each<[string, Exception, AppliedException]>([
+    ["the thing alone", exception(), named],
+    ["its package", exception({ package: "lodash" }), { ...named, package: "lodash" }],
+    ["its gate", exception({ rule: "scan.gate", gate: "no-kev" }), { ...named, gate: "no-kev" }],
+    [
+      "its file",
+      exception({ rule: "base.credential", repository: "r.example/a", file: "/srv/a.pem" }),
+      { ...named, thing: "r.example/a", file: "/srv/a.pem" },
+    ],
+    [
+      "the package once, where that is the thing",
+      exception({ rule: "scan.package", package: "lodash" }),
+      { ...named, thing: "lodash" },
+    ],
+    ["no repository, where the policy has it", exception({ repository: "r.example/a" }), named],
+    ["the repository that it was signed for", signed, { ...named, repository: "r.example/a" }],
+  ])("it is found again in the policy by %s", (_name, granted, told) => {
+    expect(exceptViolation(violation, { applied: granted }).exception).toStrictEqual(told);
+    expect(exceptViolation(violation, { expired: granted }).lapsed).toStrictEqual(told);
   });
 });

@@ -18,7 +18,7 @@ export function checkConsistency(policy: Policy): Inconsistency[] {
     ...checkApprovals(policy),
     ...checkForbiddenBases(policy),
     ...checkSharedVersions(policy),
-    ...Object.keys(policy.environments).flatMap((name) => checkEnvironment(policy, name)),
+    ...Object.entries(policy.environments).flatMap(([name, each]) => checkEnvironment(policy, name, each)),
     ...checkActivators(policy),
     ...checkAccepted(policy),
     ...checkSigners(policy),
@@ -183,9 +183,7 @@ function isImageBuilder(builder: Builder): builder is ImageBuilder {
   return kindOf(builder) === image.name;
 }
 
-function checkEnvironment(policy: Policy, name: string): Inconsistency[] {
-  const environment = policy.environments[name];
-  if (environment === undefined) return [];
+function checkEnvironment(policy: Policy, name: string, environment: PolicyEnvironment): Inconsistency[] {
   const path = ["environments", name];
   const signers = Object.keys(policy.signers);
   const found: Inconsistency[] = [];

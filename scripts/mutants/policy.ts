@@ -1,7 +1,9 @@
+import { policyAccepted } from "./policy-accepted.ts";
 import type { Room } from "./survivors.ts";
 
 const judgeRules = "packages/core/src/policy/custom-rules/judge-rules.ts";
 const choose = "packages/core/src/policy/signed-exceptions/choose.ts";
+const consistency = "packages/core/src/policy/consistency.ts";
 const enforcement = "packages/core/src/policy/enforcement.ts";
 const exceptions = "packages/core/src/policy/exceptions.ts";
 const exceptionLife = "packages/core/src/policy/exception-life.ts";
@@ -82,43 +84,6 @@ const ofRenamed = [
 ].map((each) => ({ file: renamed, ...each }));
 
 const full = '["Stryker was here"]';
-const enforced = [
-  {
-    line: "return from === undefined || isDayReached(from, now) ? undefined : from;",
-    ...{ mutator: "ConditionalExpression", original: "from === undefined", replacement: "false" },
-    reason: "it is the same: no day is told either way",
-  },
-  {
-    line: "const first = today < from ? today : from;",
-    ...{ mutator: "EqualityOperator", original: "today < from", replacement: "today <= from" },
-    reason: "it is the same: of two days that are one either is the first",
-  },
-].map((each) => ({ file: enforcement, ...each }));
-
-const lives = [
-  {
-    line: "const kinds = Object.values(environments).flatMap(({ images }) => images?.refuse ?? []);",
-    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
-    reason: "it is the same: no exception is of a rule that a text has",
-  },
-  {
-    line: ".toSorted((a, b) => (a.day < b.day ? -1 : 1));",
-    ...{ mutator: "EqualityOperator", original: "a.day < b.day", replacement: "a.day <= b.day" },
-    reason: "it is the same: no two of these days are one",
-  },
-].map((each) => ({ file: exceptionLife, ...each }));
-
-const ofExceptions = [
-  { mutator: "ConditionalExpression", replacement: "false" },
-  { mutator: "EqualityOperator", replacement: "a.expires <= b.expires" },
-].map((each) => ({
-  file: exceptions,
-  line: ".toSorted((a, b) => (a.expires < b.expires ? 1 : a.expires > b.expires ? -1 : 0));",
-  original: "a.expires < b.expires",
-  ...each,
-  reason: "it is the same: sorting, the engine asks of two only whether the answer is below zero",
-}));
-
 const sameThing = 'return b.kind !== "signer" && a.kind === b.kind && a.digest === b.digest;';
 const found = 'return listWithdrawn(inForce).find(({ thing }) => thing.kind !== "signer" && thing.digest === digest);';
 const earlier = "const isEarlier = end !== undefined && (signer.until === undefined || end < signer.until);";
@@ -251,35 +216,6 @@ const basesAgain = [
     reason: "it is the same: a function without an answer answers undefined",
   },
 ].map((each) => ({ file: again("base"), ...each }));
-const layers = "packages/core/src/policy/layers.ts";
-const ofLayers = [
-  {
-    line: "const nothingToTell: { changes: PolicyChange[]; leftOut: ForbiddenBase[] } = { changes: [], leftOut: [] };",
-    ...{ mutator: "ArrayDeclaration", original: "[]", replacement: full },
-    reason: "it is the same: what has not the shape of a policy is refused by that, with a text in it or without",
-  },
-  {
-    line: "const shaped = policyShape.safeParse(effective, chooseWalk(organisation.bytes.byteLength + team.bytes.byteLength));",
-    ...{ mutator: "ArithmeticOperator", original: "organisation.bytes.byteLength + team.bytes.byteLength" },
-    replacement: "organisation.bytes.byteLength - team.bytes.byteLength",
-    reason: "it is the same: it says by which of two ways, one of them the faster, the same is read",
-  },
-  {
-    line: "for (let length = path.length; length > 0; length--) {",
-    ...{ mutator: "EqualityOperator", original: "length > 0", replacement: "length >= 0" },
-    reason: "it is the same: no entry of a list stands at no path",
-  },
-  {
-    line: "? this.fields(older === undefined ? {} : named(older), entry, at)",
-    ...{ mutator: "ConditionalExpression", original: "older === undefined", replacement: "false" },
-    reason: "it is the same: a key that is there and undefined is written nowhere",
-  },
-  {
-    line: 'typeof value === "object" && value !== null && Object.hasOwn(value, part)',
-    ...{ mutator: "ConditionalExpression", original: "value !== null", replacement: "true" },
-    reason: "it is the same: a policy that was read has no null",
-  },
-].map((each) => ({ file: layers, ...each }));
 const judgedAgain = [
   ...basesAgain,
   {
@@ -336,19 +272,21 @@ const judgedAgain = [
 ];
 
 /**
- * What was withdrawn, and that nobody who was counts again by another name; what waits for a day, what exceptions are
- * for and until when they hold, whose a stage's signature is, what a team's policy may say, and what a changed policy
+ * Which policies are refused; what was withdrawn, and that nobody who was counts again by another name; which policy is
+ * in force; what waits for a day, what exceptions are for and until when they hold, whose a stage's signature is, what a
+ * team's policy may say, and what a changed policy
  * asks that nothing signed tells.
  */
 export const policy: Room = {
   mutated: [
     judgeRules,
+    consistency,
     ...["base", "facts", "habits", "judge", "rules", "scan"].map(again),
     enforcement,
     exceptionLife,
     exceptions,
     "packages/core/src/policy/forbidden-bases.ts",
-    layers,
+    "packages/core/src/policy/layers.ts",
     untold,
     "packages/core/src/policy/pointer.ts",
     renamed,
@@ -357,19 +295,16 @@ export const policy: Room = {
     withdrawals,
   ],
   tests: [
-    "packages/core/src/policy/{enforcement,exception-life,exceptions,exceptions-match,forbidden-bases,layers,layers-told}.test.ts",
-    "packages/core/src/policy/{pointer,pointer-repository,renamed,stage-signers,withdrawals}.test.ts",
+    "packages/core/src/policy/{consistency,consistency-signers,enforcement,exception-life,exceptions,exceptions-match}.test.ts",
+    "packages/core/src/policy/{forbidden-bases,layers,layers-told,pointer,pointer-repository,renamed,stage-signers,withdrawals}.test.ts",
     "packages/core/src/policy/{custom-rules/judge-rules,judge-again/*,judge-impact,signed-exceptions/choose}.test.ts",
   ],
   accepted: [
+    ...policyAccepted,
     ...judgedAgain,
     ...ofOwnRules,
     ...textForList,
     ...ofRenamed,
-    ...enforced,
-    ...lives,
-    ...ofExceptions,
-    ...ofLayers,
     ...ofStageSigners,
     ...ofWithdrawn,
   ],

@@ -9,6 +9,7 @@ describe("where the policy in force is said", () => {
     ["europe-docker.pkg.dev", "project/vetted", "project/goldenpath-policy"],
     ["registry.gitlab.com", "group/project/shop", "group/project/goldenpath-policy"],
     // Hosts that only look like those: by whole names, and never by a part of one.
+    ["europe-docker.pkg.dev.test", "project/vetted/shop", "project/goldenpath-policy"],
     ["pkg.dev.test", "project/vetted/shop", "project/goldenpath-policy"],
     ["europe-docker.pkgxdev", "project/vetted/shop", "project/goldenpath-policy"],
     ["registry.gitlab.com.test", "group/project/shop", "group/goldenpath-policy"],

@@ -96,8 +96,7 @@ export function readPointerStatement(
   if (!statement.subject.some((subject) => isDigestIn(subject.digest, pointer.digest)))
     return { problem: "its subject is another policy than it names" };
   const serials = [...pointer.predecessors.map((each) => each.serial), pointer.serial];
-  if (serials.some((each, index) => index > 0 && each <= (serials[index - 1] ?? 0)))
-    return { problem: "its serials do not rise" };
+  if (serials.some((each, index) => each <= (serials[index - 1] ?? 0))) return { problem: "its serials do not rise" };
   return pointer;
 }
 

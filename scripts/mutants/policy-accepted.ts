@@ -27,6 +27,11 @@ const ofConsistency = [
     ...each,
     reason: "it is the same: what is not there is neither before nor after anything",
   })),
+  {
+    line: "const isTagged = ({ digests, approval }: PolicyBase): boolean => digests.length === 0 && approval !== undefined;",
+    ...{ mutator: "ConditionalExpression", original: "approval !== undefined", replacement: "true" },
+    reason: "it is the same: what has no version has none in common with another, whichever way that is asked",
+  },
 ].map((each) => ({ file: consistency, ...each }));
 
 const enforced = [
@@ -68,6 +73,11 @@ const ofExceptions = [
 
 const pointer = "packages/core/src/policy/pointer.ts";
 const ofPointer = [
+  {
+    line: "...(revoked === true ? { revoked } : {}),",
+    ...{ mutator: "ConditionalExpression", original: "revoked === true", replacement: "true" },
+    reason: "it is the same: JSON has nothing that is undefined",
+  },
   {
     line: 'const [where = ""] = pointer.repositories;',
     ...{ mutator: "StringLiteral", original: '""', replacement: '"Stryker was here!"' },

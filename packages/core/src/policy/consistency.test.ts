@@ -206,6 +206,24 @@ test.each<Row>([
     { bases: [java, { ...node, image: java.image, ...anyVersion, ...etc }] },
     [problem(alike, "bases", 1)],
     { bases: [java, { ...node, ...anyVersion, ...etc }] },
+    // With its approvals, and by its list alone.
+    { bases: [java, { ...node, image: java.image, approval: signed, ...etc }] },
+  ],
+  [
+    "a base without a version, and not for what it shares with one that is whatever the tags point at",
+    {
+      bases: [
+        { ...java, ...anyVersion },
+        { ...node, image: java.image, digests: [], ...etc },
+      ],
+    },
+    [problem("has neither `digests` nor `approval`: no version counts", "bases", 1)],
+    {
+      bases: [
+        { ...java, ...anyVersion },
+        { ...node, image: java.image, ...anyVersion },
+      ],
+    },
   ],
   [
     "what a base lists, of another that is whatever the repository's tags point at",

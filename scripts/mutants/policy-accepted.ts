@@ -95,6 +95,7 @@ const ofPointer = [
     reason: "it is the same: of so many there is an oldest one",
   },
 ].map((each) => ({ file: pointer, ...each }));
+
 const layers = "packages/core/src/policy/layers.ts";
 const ofLayers = [
   {
@@ -124,6 +125,7 @@ const ofLayers = [
     reason: "it is the same: a policy that was read has no null",
   },
 ].map((each) => ({ file: layers, ...each }));
+
 /** Of what a policy says, and of which one is in force. */
 export const policyAccepted: readonly Accepted[] = [
   ...ofConsistency,

@@ -274,8 +274,7 @@ const judgedAgain = [
 /**
  * Which policies are refused; what was withdrawn, and that nobody who was counts again by another name; which policy is
  * in force; what waits for a day, what exceptions are for and until when they hold, whose a stage's signature is, what a
- * team's policy may say, and what a changed policy
- * asks that nothing signed tells.
+ * team's policy may say, and what a changed policy asks that nothing signed tells.
  */
 export const policy: Room = {
   mutated: [

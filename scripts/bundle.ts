@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { minifySync } from "rolldown/utils";
-import { compileAtOnce } from "./eager.ts";
+import { compileAllAtOnce, compileAtOnce } from "./eager.ts";
 import { bin, root } from "./steps.ts";
 
 /** tsc's JavaScript through ncc into a folder: minified, without source maps, and the same bytes wherever it is made. */
@@ -15,8 +15,8 @@ export function bundle(entry: string, dist: string, { inPieces = false } = {}): 
   // An action that is one in spite of that has taken in what it doesn't need, and has the licences of one piece alone.
   const pieces = readdirSync(dist).filter((name) => name.endsWith(".js") && name !== "index.js");
   if (pieces.length > 0 && !inPieces) throw new Error(`${entry} is not one bundle: ${pieces.join(", ")} lie beside it`);
-  if (inPieces) for (const name of pieces) rewrite(join(dist, name), (code) => shorten(name, code));
-  else rewrite(join(dist, "index.js"), compileAtOnce);
+  for (const name of pieces) rewrite(join(dist, name), (code) => compileAllAtOnce(shorten(name, code)));
+  rewrite(join(dist, "index.js"), inPieces ? compileAllAtOnce : compileAtOnce);
   // ncc's ESM output is a module only by the package.json beside it.
   writeFileSync(join(dist, "package.json"), '{ "type": "module" }\n');
   // A licence's line ends are those of its author's machine.
@@ -28,7 +28,7 @@ function rewrite(file: string, change: (code: string) => string): void {
   writeFileSync(file, change(readFileSync(file, "utf8")));
 }
 
-/** ncc shortens the first piece alone. The bundler's modules stay in parentheses, as {@link compileAtOnce} has them. */
+/** ncc shortens the first piece alone. */
 function shorten(name: string, piece: string): string {
   const { code, errors } = minifySync(name, piece, { module: true, compress: { target: "es2022" } });
   if (errors.length > 0)

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compileAtOnce } from "./eager.ts";
+import { compileAllAtOnce, compileAtOnce } from "./eager.ts";
 
 test("each module is in parentheses, and nothing else is changed", () => {
   const code =
@@ -12,4 +12,12 @@ test("each module is in parentheses, and nothing else is changed", () => {
 test("a bundle of another form is not taken", () => {
   for (const code of ["const a=()=>1;a();", "var t={7(e){e.b=1}};t[7]({});"])
     expect(() => compileAtOnce(code)).toThrow("there are no modules in this bundle");
+});
+
+test("each function that can be is in parentheses, and what the code does stays", () => {
+  const code =
+    "export const f=e=>t=>e+t;var o={a:function(){return 1},b(){return()=>2},get c(){return async()=>3}};class C{static d=()=>4;e(){return o.a()}}(()=>{o.g=new C})();function h(){return function k(){return k.name}}";
+  expect(compileAllAtOnce(code)).toBe(
+    "export const f=(e=>(t=>e+t));var o={a:(function(){return 1}),b(){return(()=>2)},get c(){return (async()=>3)}};class C{static d=(()=>4);e(){return o.a()}}((()=>{o.g=new C}))();function h(){return (function k(){return k.name})}",
+  );
 });

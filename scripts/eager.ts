@@ -9,17 +9,56 @@ import { parse } from "acorn";
 export function compileAtOnce(code: string): string {
   const functions = findModules(code);
   if (functions.length === 0) throw new Error("there are no modules in this bundle: ncc has another form by now");
-  let eager = "";
-  let at = 0;
-  for (const { start, end } of functions) {
-    eager += `${code.slice(at, start)}(${code.slice(start, end)})`;
-    at = end;
+  return inParentheses(code, functions);
+}
+
+/**
+ * The same of every function that can stand in parentheses: for code that Node's cache keeps compiled, which has what was
+ * compiled when the code was read, and nothing of what is compiled when it is called.
+ */
+export function compileAllAtOnce(code: string): string {
+  const functions: Span[] = [];
+  const look = (value: unknown, isMethod: boolean): void => {
+    if (Array.isArray(value)) for (const each of value) look(each, false);
+    if (!isNode(value)) return;
+    const { type, start, end } = value;
+    if (!isMethod && (type === "ArrowFunctionExpression" || type === "FunctionExpression"))
+      functions.push({ start, end });
+    const hasMethod =
+      type === "MethodDefinition" || (type === "Property" && (value["method"] === true || value["kind"] !== "init"));
+    for (const [key, inner] of Object.entries(value)) look(inner, hasMethod && key === "value");
+  };
+  look(parse(code, { ecmaVersion: "latest", sourceType: "module" }), false);
+  return inParentheses(code, functions);
+}
+
+interface Span {
+  start: number;
+  end: number;
+}
+
+type Node = Span & { type: string } & Record<string, unknown>;
+
+function isNode(value: unknown): value is Node {
+  return typeof value === "object" && value !== null && "type" in value && typeof value.type === "string";
+}
+
+function inParentheses(code: string, spans: readonly Span[]): string {
+  const marks = spans.flatMap(({ start, end }) => [
+    { at: start, mark: "(" },
+    { at: end, mark: ")" },
+  ]);
+  let marked = "";
+  let from = 0;
+  for (const { at, mark } of marks.toSorted((a, b) => a.at - b.at)) {
+    marked += code.slice(from, at) + mark;
+    from = at;
   }
-  return eager + code.slice(at);
+  return marked + code.slice(from);
 }
 
 /** In the order of the code. */
-function findModules(code: string): { start: number; end: number }[] {
+function findModules(code: string): Span[] {
   const objects = parse(code, { ecmaVersion: "latest", sourceType: "module" }).body.flatMap((statement) =>
     statement.type === "VariableDeclaration" ? statement.declarations.map(({ init }) => init) : [],
   );

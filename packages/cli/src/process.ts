@@ -12,5 +12,7 @@ export async function runProcess(args: readonly string[]): Promise<void> {
   // A stream's error comes after the write that it is about.
   process.once("beforeExit", () => {
     if (watch.failure() !== undefined && process.exitCode === exitCodes.pass) process.exitCode = exitCodes.error;
+    // All is written, and nothing is under way: to take the heap apart first would only keep whoever waits.
+    process.exit();
   });
 }

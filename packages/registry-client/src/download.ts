@@ -2,8 +2,8 @@ import { InfrastructureError, isKnownError } from "@goldenpath/foundation/errors
 import { answerError } from "./answers.ts";
 import type { AuthorizedTransport } from "./auth.ts";
 import type { BlobContent } from "./content.ts";
-import { registryEndpoint } from "./endpoint.ts";
-import { createDigester, digestAlgorithm } from "./oci/digest.ts";
+import { apiUrl } from "./endpoint.ts";
+import { createDigester, digestAlgorithm, digestOf } from "./oci/digest.ts";
 import type { Descriptor } from "./oci/manifest.ts";
 import { formatRepository, type Repository } from "./oci/reference.ts";
 import { parseContentLength, parseContentRange } from "./ranges.ts";
@@ -13,6 +13,8 @@ import { describeCause } from "./unanswered.ts";
 
 /** As much has to come for a broken connection to count as a new start, rather than as one more failed try. Bytes. */
 export const progressWorth = 1024 * 1024;
+/** What comes in one piece as a rule: an image's config, a signature. Bytes. */
+const oneRead = 64 * 1024;
 
 export interface DownloadContext {
   transport: Transport;
@@ -93,10 +95,7 @@ async function requestBlob(
   descriptor: Descriptor,
   { offset, isRanged }: BlobRequest,
 ): Promise<TransportResponse> {
-  const url = new URL(
-    `${repository.name}/blobs/${descriptor.digest}`,
-    registryEndpoint(repository.registry, context.plainHttp),
-  );
+  const url = apiUrl(context, repository, `blobs/${descriptor.digest}`);
   // A digest names one content, so that no If-Range is needed; but neither a length nor a range means anything of a
   // compressed form of it.
   const headers = { accept: "*/*", "accept-encoding": "identity", ...(isRanged ? { range: `bytes=${offset}-` } : {}) };
@@ -212,7 +211,36 @@ export async function readVerifiedBlob(
       { code: "too-large", safeToRetry: false },
     );
   }
+  const atOnce = descriptor.size <= oneRead ? await readAtOnce(context, repository, descriptor) : undefined;
+  if (atOnce !== undefined) return atOnce;
   const chunks: Uint8Array[] = [];
   for await (const chunk of await openVerifiedBlob(context, repository, descriptor)) chunks.push(chunk);
   return new Uint8Array(Buffer.concat(chunks));
+}
+
+/**
+ * A blob that is not worth taking up where it breaks off: without the stream's three generators, which cost more than a
+ * config's bytes do.
+ * @returns undefined where the connection broke before its end: it is to be asked for anew
+ */
+async function readAtOnce(
+  context: DownloadContext,
+  repository: Repository,
+  descriptor: Descriptor,
+): Promise<Uint8Array | undefined> {
+  const { size } = descriptor;
+  const response = await requestBlob(context, repository, descriptor, { offset: 0, isRanged: false });
+  let body: Awaited<ReturnType<TransportResponse["read"]>>;
+  try {
+    body = await response.read(size);
+  } catch (error) {
+    if (isKnownError(error)) throw error;
+    context.debug(`${nameBlob(repository, descriptor)}: ${describeCause(error)}; asking for it anew`);
+    return undefined;
+  }
+  if (!body.isWhole) throw blobMismatch(repository, descriptor, `it has more than ${size} bytes`);
+  if (body.bytes.byteLength < size) return undefined;
+  const digest = digestOf(body.bytes, digestAlgorithm(descriptor.digest));
+  if (digest === descriptor.digest) return body.bytes;
+  throw blobMismatch(repository, descriptor, `its bytes have the digest ${digest}`);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  apiUrl,
   checkRealm,
   isLoopback,
   isPrivateLiteral,
@@ -23,6 +24,14 @@ test.each([
   ["plain.corp", "https://plain.corp/v2/"],
 ])("%s is spoken to at %s", (registry, expected) => {
   expect(registryEndpoint(registry, ["plain.corp:5000"]).href).toBe(expected);
+});
+
+test.each([
+  ["team/shop", "http://localhost:5000/v2/team/shop/tags/list?n=1"],
+  ["//evil.test/shop", "http://localhost:5000/v2///evil.test/shop/tags/list?n=1"],
+  ["https://evil.test", "http://localhost:5000/v2/https://evil.test/tags/list?n=1"],
+])("whatever a repository is called (%s), its registry's own host is asked", (name, expected) => {
+  expect(apiUrl({ plainHttp: [] }, { registry: "localhost:5000", name }, "tags/list?n=1").href).toBe(expected);
 });
 
 test.each([

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { InfrastructureError } from "@goldenpath/foundation/errors";
+import type { Repository } from "./oci/reference.ts";
 
 const privateAddresses = new BlockList();
 for (const [network, prefix] of [
@@ -73,6 +74,18 @@ export function registryEndpoint(registry: string, plainHttp: readonly string[])
   const endpoint = known.get(host) ?? new URL(`${isPlainHttpHost(host, plainHttp) ? "http" : "https"}://${host}/v2/`);
   known.set(host, endpoint);
   return endpoint;
+}
+
+/**
+ * `path` below a repository's own part of its registry's API. Put together as one text: resolving it against the
+ * endpoint would read that anew each time, and take a name that begins with `//` for another host.
+ */
+export function apiUrl(
+  { plainHttp }: { plainHttp: readonly string[] },
+  { registry, name }: Repository,
+  path: string,
+): URL {
+  return new URL(`${registryEndpoint(registry, plainHttp).href}${name}/${path}`);
 }
 
 /** Same scheme, host and port: what may see the same credentials. */

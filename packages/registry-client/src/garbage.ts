@@ -1,6 +1,3 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
-
 /** So much may stream through before its buffers are let go. Bytes. */
 const worthCollecting = 8 * 1024 * 1024;
 
@@ -32,6 +29,9 @@ function makeCollector(): NodeJS.GCFunction | undefined {
   // option.
   if (process.execArgv.some((each) => /^--freeze[-_]flags/.test(each))) return undefined;
   try {
+    // Most runs stream less, and both are much to load.
+    const { setFlagsFromString } = process.getBuiltinModule("node:v8");
+    const { runInNewContext } = process.getBuiltinModule("node:vm");
     setFlagsFromString("--expose-gc");
     const gc: unknown = runInNewContext("globalThis.gc");
     setFlagsFromString("--no-expose-gc");

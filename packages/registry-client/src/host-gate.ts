@@ -12,8 +12,11 @@ export interface Place {
 }
 
 export interface HostGate {
-  /** Waits for a place, first come first served. @throws what {@link close} was given */
-  enter(): Promise<Place>;
+  /**
+   * A place, where one is free; else waits for one, first come first served. @throws what {@link close} was given, also
+   * while waiting
+   */
+  enter(): Place | Promise<Place>;
   /** The host is asked too much (429): half as many from now on. */
   slowDown(): void;
   /** It answered: a little more again. */
@@ -75,7 +78,7 @@ export function createHostGate(host: string, limit: number, patience = 250): Hos
     closed: undefined,
   };
   return {
-    async enter() {
+    enter() {
       if (state.closed !== undefined) throw state.closed;
       if (sending.getStore()?.has(host) === true) return free;
       if (state.taken < state.current && state.waiting.length === 0) return makePlace(state);

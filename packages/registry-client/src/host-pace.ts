@@ -8,10 +8,10 @@ export interface HostPace {
   /** What an answer says of its host's pace holds for every request to it, not only for the one that was told. */
   takeHint(host: string, status: number, retryAfter: string | undefined): void;
   /**
-   * Waits until the host wants to be asked: also those that were already queued when it said so. Whoever waits here
-   * keeps its turn.
+   * Waits until the host wants to be asked, where it has said when: also those that were already queued when it said so.
+   * Whoever waits here keeps its turn.
    */
-  sitOutPark(host: string): Promise<void>;
+  sitOutPark(host: string): Promise<void> | undefined;
   close(reason: Error): void;
 }
 
@@ -32,6 +32,16 @@ export function createHostPace(rules: HostRules, wait: (milliseconds: number) =>
     return gate;
   }
 
+  async function sitOut(host: string): Promise<void> {
+    for (let known = 0; ; ) {
+      const until = parkedUntil.get(host) ?? 0;
+      const rest = until - Date.now();
+      if (rest <= 0 || until === known) return;
+      known = until;
+      await wait(rest);
+    }
+  }
+
   return {
     gateOf,
     takeHint(host, status, retryAfter) {
@@ -41,15 +51,7 @@ export function createHostPace(rules: HostRules, wait: (milliseconds: number) =>
       const delay = isRetryStatus(status) ? parseRetryAfter(retryAfter, new Date()) : undefined;
       if (delay !== undefined) parkedUntil.set(host, Date.now() + delay);
     },
-    async sitOutPark(host) {
-      for (let known = 0; ; ) {
-        const until = parkedUntil.get(host) ?? 0;
-        const rest = until - Date.now();
-        if (rest <= 0 || until === known) return;
-        known = until;
-        await wait(rest);
-      }
-    },
+    sitOutPark: (host) => (parkedUntil.has(host) ? sitOut(host) : undefined),
     close(reason) {
       for (const gate of gates.values()) gate.close(reason);
     },

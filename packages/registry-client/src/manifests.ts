@@ -1,7 +1,7 @@
 import { InfrastructureError, UserError } from "@goldenpath/foundation/errors";
 import { answerError, hasProblem } from "./answers.ts";
 import type { DownloadContext } from "./download.ts";
-import { registryEndpoint } from "./endpoint.ts";
+import { apiUrl } from "./endpoint.ts";
 import { type Digest, digestAlgorithm, digestOf, isDigest } from "./oci/digest.ts";
 import { type Manifest, maxManifestBytes, mediaTypes, parseManifest } from "./oci/manifest.ts";
 import { formatReference, formatRepository, type Reference, type Repository } from "./oci/reference.ts";
@@ -21,7 +21,7 @@ const accept = [
 ].join(", ");
 
 export function manifestUrl(context: Pick<DownloadContext, "plainHttp">, repository: Repository, target: string): URL {
-  return new URL(`${repository.name}/manifests/${target}`, registryEndpoint(repository.registry, context.plainHttp));
+  return apiUrl(context, repository, `manifests/${target}`);
 }
 
 function targetOf(reference: Reference): string {

@@ -1,6 +1,6 @@
 import { answerError } from "./answers.ts";
 import type { DownloadContext } from "./download.ts";
-import { registryEndpoint } from "./endpoint.ts";
+import { apiUrl } from "./endpoint.ts";
 import { mayRead } from "./manifests.ts";
 import type { Digest } from "./oci/digest.ts";
 import { type Descriptor, type Manifest, mediaTypes } from "./oci/manifest.ts";
@@ -51,10 +51,7 @@ async function listByApi(state: State, repository: Repository, subject: Digest):
   const found = new Map<Digest, Descriptor>();
   let isServed = true;
   let isFirst = true;
-  const url = new URL(
-    `${repository.name}/referrers/${subject}`,
-    registryEndpoint(repository.registry, context.plainHttp),
-  );
+  const url = apiUrl(context, repository, `referrers/${subject}`);
   const where = `of the referrers of ${formatReference({ ...repository, digest: subject })}`;
   await fetchPages(context, repository, url, mediaTypes.ociIndex, async (response) => {
     const answer = classifyReferrersAnswer(response);

@@ -3,7 +3,7 @@ import { parseJson } from "@goldenpath/foundation/text/json";
 import { z } from "zod";
 import { answerError } from "./answers.ts";
 import type { DownloadContext } from "./download.ts";
-import { registryEndpoint } from "./endpoint.ts";
+import { apiUrl } from "./endpoint.ts";
 import { formatReference, type Repository } from "./oci/reference.ts";
 import { fetchPages } from "./pages.ts";
 
@@ -15,7 +15,7 @@ const tagsSchema = z
 /** Every tag of a repository, once; none of one that does not exist. @throws InfrastructureError `registry-error`, … */
 export async function listTags(context: DownloadContext, repository: Repository): Promise<string[]> {
   const tags: string[] = [];
-  const url = new URL(`${repository.name}/tags/list?n=1000`, registryEndpoint(repository.registry, context.plainHttp));
+  const url = apiUrl(context, repository, "tags/list?n=1000");
   await fetchPages(context, repository, url, "application/json", (response) => {
     // A repository without anything in it does not exist for most registries.
     if (response.status === 404) return false;

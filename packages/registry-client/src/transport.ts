@@ -50,6 +50,8 @@ export interface TransportResponse {
    * to the end, or discarded.
    */
   stream(): AsyncIterable<Uint8Array>;
+  /** The same at once, up to so many bytes. @throws what the connection throws */
+  read(maxBytes: number): Promise<{ bytes: Uint8Array; isWhole: boolean }>;
   discard(): Promise<void>;
 }
 
@@ -69,9 +71,6 @@ export interface Transport {
   /** Everything under way or waiting ends with `aborted`. */
   close(): Promise<void>;
 }
-
-/** An answer whose body can still be read whole. */
-type ReadableResponse = TransportResponse & Pick<Answer, "read">;
 
 export type TransportOptions = Pick<
   RegistryClientOptions,
@@ -152,7 +151,7 @@ type Tried =
   | { response?: undefined; why: string; retryAfter?: number | undefined };
 
 /** Sends one request, once; `isProbe`: whoever asks wants to see what the host does, and takes no hint from it. */
-type SendOnce = (request: Exchange, attempt: number, isProbe: boolean) => Promise<ReadableResponse>;
+type SendOnce = (request: Exchange, attempt: number, isProbe: boolean) => Promise<TransportResponse>;
 
 interface SenderParts {
   dispatchers: Dispatchers;
@@ -167,9 +166,13 @@ function createSender({ dispatchers, stop, pace, traffic, stallTimeout }: Sender
     const { url } = request;
     const { host } = url;
     const gate = pace.gateOf(host);
-    const place = await gate.enter();
+    // What need not be waited for is not awaited: each wait is a turn of the queue of promises, and a small request has
+    // many.
+    const entered = gate.enter();
+    const place = entered instanceof Promise ? await entered : entered;
     try {
-      await pace.sitOutPark(host);
+      const parked = pace.sitOutPark(host);
+      if (parked !== undefined) await parked;
       // undici takes a connection back a turn of the event loop after its answer has ended, and until then would rather
       // make a new one.
       if (gate.isJustLeft()) await nextTurn();
@@ -194,7 +197,7 @@ function createSender({ dispatchers, stop, pace, traffic, stallTimeout }: Sender
   };
 }
 
-function toResponse(answer: Answer, url: URL, attempts: number): ReadableResponse {
+function toResponse(answer: Answer, url: URL, attempts: number): TransportResponse {
   return {
     status: answer.status,
     url,
@@ -213,7 +216,7 @@ async function followRedirects(
   request: TransportRequest,
   attempt: number,
   plainHttp: readonly string[],
-): Promise<ReadableResponse> {
+): Promise<TransportResponse> {
   const rules = { first: request.url, staysOnHost: request.staysOnHost === true, plainHttp };
   let next: Exchange = {
     method: request.method,

@@ -3,7 +3,7 @@ import type { Access } from "./access.ts";
 import { answerError } from "./answers.ts";
 import { isUnauthorized } from "./auth.ts";
 import type { DownloadContext } from "./download.ts";
-import { registryEndpoint, resolveOwnUrl } from "./endpoint.ts";
+import { apiUrl, resolveOwnUrl } from "./endpoint.ts";
 import { type Digest, digestAlgorithm } from "./oci/digest.ts";
 import { formatRepository, type Repository } from "./oci/reference.ts";
 import { parseContentLength, parseUploadRange } from "./ranges.ts";
@@ -137,5 +137,5 @@ function beginSession(context: DownloadContext, response: TransportResponse, acc
 }
 
 function uploadsUrl(context: DownloadContext, repository: Repository): URL {
-  return new URL(`${repository.name}/blobs/uploads/`, registryEndpoint(repository.registry, context.plainHttp));
+  return apiUrl(context, repository, "blobs/uploads/");
 }

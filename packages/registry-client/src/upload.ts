@@ -5,7 +5,7 @@ import { answerError, hasProblem } from "./answers.ts";
 import type { TransferOptions } from "./client.ts";
 import { type BlobContent, createVerifiedContent, type VerifiedContent } from "./content.ts";
 import { type DownloadContext, progressWorth } from "./download.ts";
-import { registryEndpoint } from "./endpoint.ts";
+import { apiUrl } from "./endpoint.ts";
 import { headRefusals } from "./manifests.ts";
 import type { Digest } from "./oci/digest.ts";
 import type { Descriptor } from "./oci/manifest.ts";
@@ -36,7 +36,7 @@ export async function headBlob(
   digest: Digest,
   action: Access["action"] = "pull",
 ): Promise<boolean> {
-  const url = new URL(`${repository.name}/blobs/${digest}`, registryEndpoint(repository.registry, context.plainHttp));
+  const url = apiUrl(context, repository, `blobs/${digest}`);
   const response = await context.authorized.send({ method: "HEAD", url }, { repository, action });
   if (response.status < 400) await response.discard();
   if (response.status === 200) return true;

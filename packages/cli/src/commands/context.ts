@@ -1,5 +1,4 @@
 import { createTerminalPorts } from "../ports.ts";
-import { abortOnInterrupt } from "./verbs.ts";
 
 /** What a command that is no verb works with: this process's surroundings, until the terminal interrupts it. */
 export function openContext() {
@@ -9,4 +8,19 @@ export function openContext() {
     signal: abortOnInterrupt(),
     workingDirectory: process.cwd(),
   };
+}
+
+let interrupted: AbortSignal | undefined;
+
+/** One for the process, however many commands it runs: who interrupts means all of it. */
+export function abortOnInterrupt(): AbortSignal {
+  interrupted ??= listenForInterrupt();
+  return interrupted;
+}
+
+function listenForInterrupt(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
+  return controller.signal;
 }

@@ -10,7 +10,7 @@ import { renderProbe, verdictOf } from "@goldenpath/registry-client/probe/probe-
 import { parseProbeTarget } from "@goldenpath/registry-client/probe/target";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
-import { abortOnInterrupt } from "./verbs.ts";
+import { abortOnInterrupt } from "./context.ts";
 
 const optionTypes = {
   write: { type: "boolean" },

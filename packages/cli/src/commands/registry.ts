@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { UserError } from "@goldenpath/foundation/errors";
 import { startRegistry } from "@goldenpath/registry-server/server";
 import { exitCodes, type Output } from "../output.ts";
-import { abortOnInterrupt } from "./verbs.ts";
+import { abortOnInterrupt } from "./context.ts";
 
 /** `goldenpath registry serve` and `goldenpath registry probe`, whose options are their own. */
 export async function runRegistryCommand(args: readonly string[], output: Output): Promise<number> {

@@ -9,7 +9,7 @@ import { withRegistryClient } from "@goldenpath/registry-client/create";
 import { formatReference, parseReference, type Reference } from "@goldenpath/registry-client/oci/reference";
 import { exitCodes, type Output } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
-import { abortOnInterrupt } from "./verbs.ts";
+import { abortOnInterrupt } from "./context.ts";
 
 interface Surroundings {
   find: { ports: ReturnType<typeof createTerminalPorts>; env: NodeJS.ProcessEnv; signal: AbortSignal };

@@ -11,6 +11,7 @@ import { gatherRunFacts } from "../facts.ts";
 import { openFile } from "../open-file.ts";
 import { exitCodes, type Output, reportError } from "../output.ts";
 import { createTerminalPorts } from "../ports.ts";
+import { abortOnInterrupt } from "./context.ts";
 
 /** The verbs by their commands, each loaded only when it is called: `verbs/COMMAND.ts` has it as `COMMANDVerb`. */
 export const verbLoaders: Readonly<Record<string, () => Promise<Verb>>> = Object.fromEntries(
@@ -127,19 +128,4 @@ function takePositional(
   if (second !== undefined) throw new Error(`Unexpected argument '${second}': one ${positional} is taken`);
   if (given[positional] !== undefined) throw new Error(`'${first}' and --${positional} both say which ${positional}`);
   return { [positional]: first };
-}
-
-let interrupted: AbortSignal | undefined;
-
-/** One for the process, however many commands it runs: who interrupts means all of it. */
-export function abortOnInterrupt(): AbortSignal {
-  interrupted ??= listenForInterrupt();
-  return interrupted;
-}
-
-function listenForInterrupt(): AbortSignal {
-  const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
-  return controller.signal;
 }

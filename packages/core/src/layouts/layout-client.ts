@@ -2,9 +2,10 @@ import { basename } from "node:path";
 import { UserError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { contentFrom, createVerifiedContent } from "@goldenpath/registry-client/content";
-import { type Digest, isDigest } from "@goldenpath/registry-client/oci/digest";
+import type { Digest } from "@goldenpath/registry-client/oci/digest";
 import type { Descriptor } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, type PinnedReference, type Repository } from "@goldenpath/registry-client/oci/reference";
+import type { LayoutSubject } from "./layout-subject.ts";
 import { type ReadyImage, readAll, readLayout } from "./read-layout.ts";
 import type { Storage } from "./storage.ts";
 
@@ -13,30 +14,6 @@ import type { Storage } from "./storage.ts";
  * there fails, and no policy names it as a place.
  */
 export const layoutHost = "oci-layout.invalid";
-
-const prefix = "oci-layout:";
-
-/** Where an OCI layout lies, and which image has to be in it. */
-export interface LayoutSubject {
-  path: string;
-  digest?: Digest;
-}
-
-/**
- * `oci-layout:PATH` or `oci-layout:PATH@DIGEST`; undefined for what names an image in a registry.
- * @throws UserError `reference-invalid`
- */
-export function parseLayoutSubject(text: string, what: string): LayoutSubject | undefined {
-  if (!text.startsWith(prefix)) return undefined;
-  const [, path = "", digest] = /^(.*?)(?:@(sha(?:256|512):.*))?$/s.exec(text.slice(prefix.length)) ?? [];
-  if (path === "" || (digest !== undefined && !isDigest(digest))) {
-    throw new UserError(`${what} is '${text}': expected oci-layout:PATH, or oci-layout:PATH@sha256:DIGEST`, {
-      code: "reference-invalid",
-      wayOut: "Name the folder or tar archive of an OCI layout, such as the output 'layout' of the build.",
-    });
-  }
-  return digest === undefined ? { path } : { path, digest };
-}
 
 export interface LayoutImage {
   /** The same client, which has the layout's image as well: to be read, and never to be written beside. */

@@ -2,7 +2,6 @@ import { UserError } from "@goldenpath/foundation/errors";
 import { type PinnedReference, parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchPolicyArtifact } from "./artifact.ts";
 import { type PolicyContext, type PolicySource, readerBeside, withClient } from "./beside.ts";
-import { composeLayers, readExtends } from "./layers.ts";
 
 /**
  * The bytes of a policy: a team's file put together with the organisation's policy that it `extends`, and any other as
@@ -16,6 +15,8 @@ export async function expandLayers(
   context: PolicyContext,
 ): Promise<Uint8Array> {
   if (!mayExtend(bytes)) return bytes;
+  // Most policies are one file, and what compares two is as much to load as what reads one.
+  const { composeLayers, readExtends } = await import(/* webpackMode: "eager" */ "./layers.ts");
   const team = { bytes, where: uri };
   const said = readExtends(team);
   if (said === undefined) return bytes;

@@ -5,8 +5,7 @@ import type { RegistryClient } from "@goldenpath/registry-client/client";
 import { withRegistryClient } from "@goldenpath/registry-client/create";
 import { parseReference } from "@goldenpath/registry-client/oci/reference";
 import { fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
-import { type LayoutSubject, openLayoutImage, parseLayoutSubject } from "../layouts/layout-client.ts";
-import { openStorage } from "../layouts/storage.ts";
+import { type LayoutSubject, parseLayoutSubject } from "../layouts/layout-subject.ts";
 import { loadPolicy } from "../policy/load.ts";
 import type { LoadedPolicy } from "../policy/schema.ts";
 import { type ResultStage, rowOfStage } from "../stages.ts";
@@ -80,6 +79,9 @@ async function withLayout<T>(
   work: (opened: OpenedImage) => Promise<T>,
 ): Promise<T> {
   const path = resolve(context.workingDirectory, layout.path);
+  // Most images lie in a registry.
+  const { openLayoutImage } = await import(/* webpackMode: "eager" */ "../layouts/layout-client.ts");
+  const { openStorage } = await import(/* webpackMode: "eager" */ "../layouts/storage.ts");
   const storage = await openStorage(path);
   try {
     return await withClient(context, policy, async (registries) => {

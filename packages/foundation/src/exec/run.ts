@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { basename } from "node:path";
 import { InfrastructureError } from "../errors.ts";
 import { type Capture, createCapture, createLineReader, type LineReader } from "./capture.ts";
@@ -110,6 +110,8 @@ export function runProcess(file: string, args: readonly string[], options: Proce
 }
 
 function spawnChild(file: string, args: readonly string[], options: ProcessOptions): ChildProcess {
+  // Only now: whoever might run a program loads this, and few runs do.
+  const { spawn } = process.getBuiltinModule("node:child_process");
   return spawn(file, [...args], {
     cwd: options.cwd,
     env: definedOnly(options.env),

@@ -24,11 +24,11 @@ export function tellForbidden(
  * approved base that it stands on. Those that only warn yet are among them.
  */
 export function findForbidden(image: ImageLayers, known: readonly ApprovedBase[]): ForbiddenVersion[] {
+  const found = known.filter(isForbiddenVersion).filter((base) => standsOn(image, base));
+  if (found.length === 0) return [];
   const approved = known.filter((base) => !isForbiddenVersion(base));
   const length = identifyBase(image, approved)?.matchedLayers ?? 0;
-  return known
-    .filter(isForbiddenVersion)
-    .filter((base) => (base.forbidden.lineage || base.diffIds.length > length) && standsOn(image, base));
+  return found.filter((base) => base.forbidden.lineage || base.diffIds.length > length);
 }
 
 /** Those of them that refuse by now. */

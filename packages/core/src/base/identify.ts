@@ -70,8 +70,8 @@ export function identifyBase(image: ImageLayers, approved: readonly ApprovedBase
 export function standsOn(image: ImageLayers, base: ApprovedBase): boolean {
   return (
     base.diffIds.length > 0 &&
-    isSamePlatform(base.platform, image.platform) &&
-    base.diffIds.every((diffId, index) => diffId === image.diffIds[index])
+    base.diffIds.every((diffId, index) => diffId === image.diffIds[index]) &&
+    isSamePlatform(base.platform, image.platform)
   );
 }
 

@@ -53,20 +53,20 @@ export async function benchEnforce(bench: EnforceBench): Promise<BenchLine[]> {
       ...["--policy", policy, "--json"],
     ];
     const ofCrane = ({ list }: Asked) => ["/bin/sh", "-c", byHand, "sh", bench.crane, list];
-    const rows = [
-      await measure(bench, proxy, directory, {
+    const rows = await measure(bench, proxy, directory, [
+      {
         ...{ name: "base of", ours: true, compared: true, note: "by the npm package, with the answer", env },
         ...{ counted: ofBases(counted), argv: ofBases(timed) },
-      }),
-      await measure(bench, proxy, directory, {
+      },
+      {
         ...{ name: "crane", ours: false, compared: true, note: `crane manifest and config, ${processes} at once`, env },
         ...{ counted: ofCrane(counted), argv: ofCrane(timed) },
-      }),
-      await measure(bench, proxy, directory, {
+      },
+      {
         ...{ name: "base of, all", ours: true, compared: false, note: `the same of ${all.images.length} images`, env },
         ...{ counted: ofBases(countedAll), argv: ofBases(timedAll) },
-      }),
-    ];
+      },
+    ]);
     const [some, , many] = rows;
     const asked = some?.counts?.requests ?? Number.NaN;
     // Of each base its manifest and its config, once.
@@ -105,20 +105,25 @@ interface Contender extends Pick<BenchRow, "name" | "ours" | "note" | "compared"
   env: Readonly<Record<string, string | undefined>>;
 }
 
+/** They take turns: what else the machine does meets all of them. The first run of each is counted, and the warm-up. */
 async function measure(
   { rounds, say }: EnforceBench,
   proxy: CountingProxy,
   directory: string,
-  contender: Contender,
-): Promise<BenchRow> {
-  say(contender.name);
-  proxy.take();
-  // The first is counted, and the warm-up.
-  await measureProcess({ argv: contender.counted, env: contender.env }, directory);
-  const counts = proxy.take();
-  const measures: ProcessMeasure[] = [];
-  for (let round = 0; round < rounds; round++) measures.push(await measureProcess(contender, directory));
-  return buildRow(contender, measures, counts);
+  contenders: readonly Contender[],
+): Promise<BenchRow[]> {
+  const entries = [];
+  for (const contender of contenders) {
+    say(contender.name);
+    proxy.take();
+    await measureProcess({ argv: contender.counted, env: contender.env }, directory);
+    entries.push({ contender, counts: proxy.take(), measures: [] as ProcessMeasure[] });
+  }
+  for (let round = 0; round < rounds; round++) {
+    say(`round ${round + 1} of ${rounds}`);
+    for (const { contender, measures } of entries) measures.push(await measureProcess(contender, directory));
+  }
+  return entries.map(({ contender, counts, measures }) => buildRow(contender, measures, counts));
 }
 
 /** What is asked about, by the names of one host. */

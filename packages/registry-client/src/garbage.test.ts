@@ -20,9 +20,13 @@ const script = `
 `;
 
 async function run(...options: string[]): Promise<unknown> {
+  return runScript(script, options);
+}
+
+async function runScript(text: string, options: readonly string[]): Promise<unknown> {
   const { stdout } = await runChecked(
     process.execPath,
-    [...options, "--input-type=module-typescript", "--eval", script],
+    [...options, "--input-type=module-typescript", "--eval", text],
     { env: {} },
   );
   return JSON.parse(stdout);
@@ -38,4 +42,25 @@ test.each([
   ["belong to a process with few rights", ["--permission", "--allow-fs-read=*"], { forced: 1, exposed: "undefined" }],
 ])("where V8's flags %s, streaming goes on", async (_where, options, expected) => {
   expect(await run(...options)).toMatchObject(expected);
+});
+
+/** What lives for a while passes through, over and over. Bytes that the young generation holds then. */
+const passThrough = (prepare: string): string => `
+  import { getHeapSpaceStatistics } from "node:v8";
+  import { keepYoungGeneration } from ${JSON.stringify(fileURLToPath(new URL("./garbage.ts", import.meta.url)))};
+  ${prepare}
+  const living = [];
+  for (let at = 0; at < 2_000_000; at++) living[at % 20_000] = { at, more: [at] };
+  console.log(getHeapSpaceStatistics().find(({ space_name }) => space_name === "new_space").space_size);
+`;
+
+test("the young generation stays as it is where that was asked for, and grows where it was not", async () => {
+  const [grown, kept] = await Promise.all(
+    ["", "keepYoungGeneration();"].map(async (prepare) => Number(await runScript(passThrough(prepare), []))),
+  );
+  expect(kept).toBeLessThan((grown as number) / 2);
+});
+
+test("where V8's flags cannot be changed any more, that is no error", async () => {
+  expect(await runScript(passThrough("keepYoungGeneration();"), ["--freeze-flags-after-init"])).toBeGreaterThan(0);
 });

@@ -24,10 +24,24 @@ function findCollector(): () => void {
   return gc === undefined ? () => undefined : () => void gc({ type: "minor" });
 }
 
+/**
+ * For who goes through very many things and keeps little of each: V8 doubles its young generation each time that as
+ * much as it holds has lived for a while, up to 32 MiB three times over, which is memory by the number of things. From
+ * now on it stays as large as it is (`base of` with 9,000 images: 167 in place of 192 MB, in no more time).
+ */
+export function keepYoungGeneration(): void {
+  if (hasFrozenFlags()) return;
+  // Not earlier: what is loaded under a flag is not found compiled.
+  process.getBuiltinModule("node:v8").setFlagsFromString("--semi-space-growth-factor=1");
+}
+
+/** V8 ends the process, rather than to throw, when a flag is set that is frozen. NODE_OPTIONS does not take that option. */
+function hasFrozenFlags(): boolean {
+  return process.execArgv.some((each) => /^--freeze[-_]flags/.test(each));
+}
+
 function makeCollector(): NodeJS.GCFunction | undefined {
-  // V8 ends the process, rather than to throw, when a flag is set that is frozen. NODE_OPTIONS does not take that
-  // option.
-  if (process.execArgv.some((each) => /^--freeze[-_]flags/.test(each))) return undefined;
+  if (hasFrozenFlags()) return undefined;
   try {
     // Most runs stream less, and both are much to load.
     const { setFlagsFromString } = process.getBuiltinModule("node:v8");

@@ -1,6 +1,7 @@
 import { mapConcurrently } from "@goldenpath/foundation/concurrency";
 import { describeError, isKnownError } from "@goldenpath/foundation/errors";
 import type { RegistryClient } from "@goldenpath/registry-client/client";
+import { keepYoungGeneration } from "@goldenpath/registry-client/garbage";
 import { formatPlatform, type Platform } from "@goldenpath/registry-client/oci/manifest";
 import { formatReference, type Reference } from "@goldenpath/registry-client/oci/reference";
 import { type ChildFacts, fetchImageFacts, type ImageFacts } from "@goldenpath/registry-client/subject";
@@ -14,6 +15,8 @@ import { judgeStanding, type StandingImage } from "./standing.ts";
 
 /** Images that are asked for at the same time; the client has a limit of its own for each host. */
 const concurrency = 16;
+/** From so many on their number would be seen in the memory that this takes. */
+const many = 500;
 
 export interface Standings {
   images: StandingImage[];
@@ -35,6 +38,7 @@ export async function gatherStandings(
   const found: Standings = { images: [], unread: [] };
   const basesFailed = new Set<unknown>();
   const approvedFor = rememberBases(client, policy, now, basesFailed);
+  if (references.length >= many) keepYoungGeneration();
   const answers = await mapConcurrently(concurrency, references, async (reference) => {
     const asked = formatReference(reference);
     try {

@@ -27,11 +27,6 @@ const ofConsistency = [
     ...each,
     reason: "it is the same: what is not there is neither before nor after anything",
   })),
-  {
-    line: "const isTagged = ({ digests, approval }: PolicyBase): boolean => digests.length === 0 && approval !== undefined;",
-    ...{ mutator: "ConditionalExpression", original: "approval !== undefined", replacement: "true" },
-    reason: "it is the same: what has no version has none in common with another, whichever way that is asked",
-  },
 ].map((each) => ({ file: consistency, ...each }));
 
 const enforced = [

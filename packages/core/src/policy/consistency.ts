@@ -111,8 +111,7 @@ function checkSharedVersions({ bases }: Policy): Inconsistency[] {
 
 function haveOneVersion(a: PolicyBase, b: PolicyBase): boolean {
   // By its approvals alone a version is whatever the repository's tags point at; without them there is none.
-  const isTagged = ({ digests, approval }: PolicyBase): boolean => digests.length === 0 && approval !== undefined;
-  if (isTagged(a) || isTagged(b)) return a.image === b.image && hasVersions(a) && hasVersions(b);
+  if (a.digests.length === 0 || b.digests.length === 0) return a.image === b.image && hasVersions(a) && hasVersions(b);
   return a.digests.some((digest) => b.digests.includes(digest));
 }
 

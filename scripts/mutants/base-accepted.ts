@@ -26,6 +26,14 @@ const ofHabits = [
   },
 ].map((each) => ({ file: `${core}/habits/judge.ts`, ...each }));
 
+const ofForbidden = [
+  {
+    ...{ line: "if (found.length === 0) return [];", mutator: "ConditionalExpression" },
+    ...{ original: "found.length === 0", replacement: "false" },
+    reason: "it is the same, after a look at the approved bases that tells nothing",
+  },
+].map((each) => ({ file: `${core}/forbidden.ts`, ...each }));
+
 const full = '["Stryker was here"]';
 const ofConfig = [
   { ...text, line: '.map(([, , id = ""]) => id);', reason: "it is the same: neither is a number" },
@@ -165,6 +173,7 @@ const ofOverlay = [
 /** Of the base stage, what an image is looked at for, what files name before a build, and what a score has to prove. */
 export const baseAccepted: readonly Accepted[] = [
   ...ofHabits,
+  ...ofForbidden,
   ...ofConfig,
   ...ofCredentials,
   ...ofContext,

@@ -21,3 +21,20 @@ test("each function that can be is in parentheses, and what the code does stays"
     "export const f=(e=>(t=>e+t));var o={a:(function(){return 1}),b(){return(()=>2)},get c(){return (async()=>3)}};class C{static d=(()=>4);e(){return o.a()}}((()=>{o.g=new C}))();function h(){return (function k(){return k.name})}",
   );
 });
+
+test.each(["const f = () => {}\n[1].map(String)", "const f = () => {}\n(f)()", "class A { a = () => {}\n [1] = 1 }"])(
+  "code that would mean something else is not taken: %j",
+  (code) => {
+    expect(() => compileAllAtOnce(code)).toThrow("means something else");
+    expect(compileAllAtOnce(code.replace("{}\n", "{};\n"))).toContain("(() => {})");
+  },
+);
+
+test.each([
+  "export default () => 1;",
+  "export default function () { return () => 2; }",
+  "({ [(() => 'k')()]: async function* () {}, async m() {}, *g() {} });",
+  "(function () { 'use strict'; return this; })();",
+])("what the parts of the language are in parentheses is the same: %j", (code) => {
+  expect(compileAllAtOnce(code)).toContain("(");
+});

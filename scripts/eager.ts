@@ -15,6 +15,7 @@ export function compileAtOnce(code: string): string {
 /**
  * The same of every function that can stand in parentheses: for code that Node's cache keeps compiled, which has what was
  * compiled when the code was read, and nothing of what is compiled when it is called.
+ * @throws Error where it would mean something else then
  */
 export function compileAllAtOnce(code: string): string {
   const functions: Span[] = [];
@@ -28,8 +29,21 @@ export function compileAllAtOnce(code: string): string {
       type === "MethodDefinition" || (type === "Property" && (value["method"] === true || value["kind"] !== "init"));
     for (const [key, inner] of Object.entries(value)) look(inner, hasMethod && key === "value");
   };
-  look(parse(code, { ecmaVersion: "latest", sourceType: "module" }), false);
-  return inParentheses(code, functions);
+  look(parseModule(code), false);
+  const eager = inParentheses(code, functions);
+  // A line that ends in an arrow function ends there by that alone: in parentheses it goes on with the next one's `(`.
+  if (meaningOf(eager) !== meaningOf(code)) throw new Error("in parentheses this code means something else");
+  return eager;
+}
+
+const parseModule = (code: string) => parse(code, { ecmaVersion: "latest", sourceType: "module" });
+
+/** What is parsed, wherever it stands; parentheses are no part of that. */
+function meaningOf(code: string): string {
+  return JSON.stringify(parseModule(code), (key, value: unknown) => {
+    if (key === "start" || key === "end") return undefined;
+    return typeof value === "bigint" ? `${value}n` : value;
+  });
 }
 
 interface Span {
@@ -59,7 +73,7 @@ function inParentheses(code: string, spans: readonly Span[]): string {
 
 /** In the order of the code. */
 function findModules(code: string): Span[] {
-  const objects = parse(code, { ecmaVersion: "latest", sourceType: "module" }).body.flatMap((statement) =>
+  const objects = parseModule(code).body.flatMap((statement) =>
     statement.type === "VariableDeclaration" ? statement.declarations.map(({ init }) => init) : [],
   );
   return objects.flatMap((object) =>

@@ -99,6 +99,27 @@ describe("imports point one way", () => {
   test.each(allowed)("%s may import %s", (path, module) => expect(found).not.toContain(`${path}: ${module}`));
 });
 
+/** A built-in module that is loaded when it is needed is no import, which is all that the lint looks at. */
+const loadedLate = [
+  "packages/foundation/src/exec/run.ts: node:child_process",
+  "packages/registry-client/src/garbage.ts: node:v8",
+  "packages/registry-client/src/garbage.ts: node:v8",
+  "packages/registry-client/src/garbage.ts: node:vm",
+];
+
+test("built-in modules are loaded past the rules nowhere else", () => {
+  const found = ["packages", "actions"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => /^[^/]+\/(?:src|bin)\/.*\.m?[jt]s$/.test(file) && !file.endsWith(".test.ts"))
+      .flatMap((file) =>
+        [...readFileSync(join(root, folder, file), "utf8").matchAll(/getBuiltinModule\b(?:\("([^"]*)"\))?/g)].map(
+          ([, module]) => `${folder}/${file}: ${module}`,
+        ),
+      ),
+  );
+  expect(found.sort()).toEqual(loadedLate);
+});
+
 test("each package declares what its sources import", () => {
   for (const name of readdirSync(join(root, "packages"))) {
     const folder = join(root, "packages", name);

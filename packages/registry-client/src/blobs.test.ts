@@ -118,48 +118,6 @@ describe("downloads", () => {
     expect(requested("GET", /blobs/).length).toBeGreaterThan(3);
   });
 
-  describe("of what is small enough to be read at once", () => {
-    const bytes = encodeText("a config".repeat(100));
-    const small = describeBytes(bytes, mediaTypes.ociConfig);
-    beforeEach(() => client.pushBlob(repository, small, () => bytes));
-
-    test("wrong bytes are refused, and not asked for again", async () => {
-      server.faults = [{ ...blobGet, action: { kind: "corrupt", at: 10 } }];
-      await expect(client.fetchBlob(repository, small)).rejects.toMatchObject({
-        code: "digest-mismatch",
-        message: expect.stringContaining("its bytes have the digest sha256:"),
-      });
-      expect(requested("GET", /blobs/)).toHaveLength(1);
-      server.faults = [];
-      expect(await client.fetchBlob(repository, small)).toEqual(bytes);
-    });
-
-    test.each(["reset-body", "truncate", "stall"] as const)("what breaks off (%s) is asked for anew", async (kind) => {
-      server.faults = [{ ...blobGet, times: 1, action: { kind, afterBytes: 300 } }];
-      expect(await client.fetchBlob(repository, small)).toEqual(bytes);
-      expect(requested("GET", /blobs/).map((request) => request.headers.range)).toEqual([undefined, undefined]);
-    });
-
-    test("what always breaks off is an error in the end", async () => {
-      server.faults = [{ ...blobGet, action: { kind: "reset-body", afterBytes: 0 } }];
-      await expect(client.fetchBlob(repository, small)).rejects.toMatchObject({ code: "registry-unreachable" });
-    });
-
-    test.each([
-      ["longer", Buffer.concat([bytes, bytes]), "digest-mismatch"],
-      ["shorter", bytes.subarray(1), "registry-unreachable"],
-    ])("an answer without a length that is %s is refused", async (_what, sent, code) => {
-      const odd = createServer((_request, response) => {
-        response.write(sent);
-        response.end();
-      });
-      await new Promise<void>((resolve) => odd.listen(0, "127.0.0.1", resolve));
-      const there = { registry: `127.0.0.1:${(odd.address() as AddressInfo).port}`, name: "shop" };
-      await expect(client.fetchBlob(there, small)).rejects.toMatchObject({ code });
-      odd.close();
-    });
-  });
-
   test("a body without a length that goes on too long is refused as soon as it does", async () => {
     const endless = createServer((_request, response) => {
       const timer = setInterval(() => response.write(content), 1);

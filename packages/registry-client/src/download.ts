@@ -13,6 +13,7 @@ import { describeCause } from "./unanswered.ts";
 
 /** As much has to come for a broken connection to count as a new start, rather than as one more failed try. Bytes. */
 export const progressWorth = 1024 * 1024;
+const endedEarly = "the connection ended early";
 /** What comes in one piece as a rule: an image's config, a signature. Bytes. */
 const oneRead = 64 * 1024;
 
@@ -140,7 +141,10 @@ function answeredLength(response: TransportResponse, offset: number, size: numbe
   return isRight ? range.end - range.start + 1 : undefined;
 }
 
-/** The bytes from `start` on. With a digester, which has had those before, the end is checked. */
+/**
+ * The bytes from `start` on. With a digester, which has had those before, the end is checked.
+ * @param failed tries that are over
+ */
 async function* streamBlob(
   context: DownloadContext,
   repository: Repository,
@@ -148,15 +152,15 @@ async function* streamBlob(
   start: number,
   first: TransportResponse | undefined,
   digester: ReturnType<typeof createDigester> | undefined,
+  failed = 0,
 ): AsyncGenerator<Uint8Array, undefined> {
   const { size } = descriptor;
-  const where = nameBlob(repository, descriptor);
   let offset = start;
-  let failures = 0;
+  let failures = failed;
   let reachedAtFailure = start;
   let response = first ?? (await requestBlob(context, repository, descriptor, { offset, isRanged: offset > 0 }));
   for (;;) {
-    let why = "the connection ended early";
+    let why = endedEarly;
     // A server without ranges sends everything again.
     let skip = response.status === 200 ? offset : 0;
     try {
@@ -183,19 +187,27 @@ async function* streamBlob(
     if (offset - reachedAtFailure >= progressWorth) failures = 0;
     reachedAtFailure = offset;
     failures++;
-    if (failures >= context.transport.attempts) {
-      throw new InfrastructureError(
-        `${where} breaks off after ${offset} of ${size} bytes: ${why} (tried ${failures} times)`,
-        {
-          code: "registry-unreachable",
-          attempts: failures,
-        },
-      );
-    }
-    context.debug(`${where}: ${why} after ${offset} bytes; taking up from there`);
-    await context.transport.wait(retryDelay(failures, undefined, Math.random()));
+    await waitToTakeUp(context, repository, descriptor, { offset, why, failures });
     response = await requestBlob(context, repository, descriptor, { offset, isRanged: offset > 0 });
   }
+}
+
+/** @throws InfrastructureError `registry-unreachable` where it has been tried as often as it may be */
+async function waitToTakeUp(
+  { transport, debug }: DownloadContext,
+  repository: Repository,
+  descriptor: Descriptor,
+  { offset, why, failures }: { offset: number; why: string; failures: number },
+): Promise<void> {
+  const where = nameBlob(repository, descriptor);
+  if (failures >= transport.attempts) {
+    throw new InfrastructureError(
+      `${where} breaks off after ${offset} of ${descriptor.size} bytes: ${why} (tried ${failures} times)`,
+      { code: "registry-unreachable", attempts: failures },
+    );
+  }
+  debug(`${where}: ${why} after ${offset} bytes; taking up from there`);
+  await transport.wait(retryDelay(failures, undefined, Math.random()));
 }
 
 /** A whole blob in memory. @throws InfrastructureError `too-large`, and what {@link openVerifiedBlob} throws */
@@ -211,23 +223,30 @@ export async function readVerifiedBlob(
       { code: "too-large", safeToRetry: false },
     );
   }
-  const atOnce = descriptor.size <= oneRead ? await readAtOnce(context, repository, descriptor) : undefined;
-  if (atOnce !== undefined) return atOnce;
+  let failed = 0;
+  if (descriptor.size <= oneRead) {
+    const read = await readAtOnce(context, repository, descriptor);
+    if (read instanceof Uint8Array) return read;
+    failed = 1;
+    await waitToTakeUp(context, repository, descriptor, { offset: 0, why: read.why, failures: failed });
+  }
+  const digester = createDigester(digestAlgorithm(descriptor.digest));
   const chunks: Uint8Array[] = [];
-  for await (const chunk of await openVerifiedBlob(context, repository, descriptor)) chunks.push(chunk);
+  for await (const chunk of streamBlob(context, repository, descriptor, 0, undefined, digester, failed))
+    chunks.push(chunk);
   return new Uint8Array(Buffer.concat(chunks));
 }
 
 /**
  * A blob that is not worth taking up where it breaks off: without the stream's three generators, which cost more than a
  * config's bytes do.
- * @returns undefined where the connection broke before its end: it is to be asked for anew
+ * @returns why, where the connection broke before its end: it is to be asked for anew
  */
 async function readAtOnce(
   context: DownloadContext,
   repository: Repository,
   descriptor: Descriptor,
-): Promise<Uint8Array | undefined> {
+): Promise<Uint8Array | { why: string }> {
   const { size } = descriptor;
   const response = await requestBlob(context, repository, descriptor, { offset: 0, isRanged: false });
   let body: Awaited<ReturnType<TransportResponse["read"]>>;
@@ -235,11 +254,10 @@ async function readAtOnce(
     body = await response.read(size);
   } catch (error) {
     if (isKnownError(error)) throw error;
-    context.debug(`${nameBlob(repository, descriptor)}: ${describeCause(error)}; asking for it anew`);
-    return undefined;
+    return { why: describeCause(error) };
   }
   if (!body.isWhole) throw blobMismatch(repository, descriptor, `it has more than ${size} bytes`);
-  if (body.bytes.byteLength < size) return undefined;
+  if (body.bytes.byteLength < size) return { why: endedEarly };
   const digest = digestOf(body.bytes, digestAlgorithm(descriptor.digest));
   if (digest === descriptor.digest) return body.bytes;
   throw blobMismatch(repository, descriptor, `its bytes have the digest ${digest}`);

@@ -199,7 +199,10 @@ async function readBody(flow: Flow, maxBytes: number): Promise<{ bytes: Uint8Arr
   return { bytes: isWhole ? bytes : bytes.subarray(0, maxBytes), isWhole };
 }
 
-/** To be written over as a whole. Small ones are parts of a larger piece, which costs a tenth of a piece of their own. */
+/**
+ * To be written over as a whole. Small ones are parts of a larger piece (Buffer.poolSize), which costs a tenth of a piece
+ * of their own; who keeps one keeps that piece.
+ */
 function emptyBytes(length: number): Uint8Array {
   const { buffer, byteOffset } = Buffer.allocUnsafe(length);
   return new Uint8Array(buffer, byteOffset, length);

@@ -38,7 +38,7 @@ export async function gatherStandings(
   const found: Standings = { images: [], unread: [] };
   const basesFailed = new Set<unknown>();
   const approvedFor = rememberBases(client, policy, now, basesFailed);
-  if (references.length >= many) keepYoungGeneration();
+  const letGrow = references.length >= many ? keepYoungGeneration() : undefined;
   const answers = await mapConcurrently(concurrency, references, async (reference) => {
     const asked = formatReference(reference);
     try {
@@ -54,7 +54,7 @@ export async function gatherStandings(
       if (!isKnownError(error) || basesFailed.has(error)) throw error;
       return { unread: { asked, problem: describeError(error) } };
     }
-  });
+  }).finally(() => letGrow?.());
   for (const { images = [], unread } of answers) {
     found.images.push(...images);
     if (unread !== undefined) found.unread.push(unread);

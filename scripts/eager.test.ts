@@ -31,10 +31,13 @@ test.each(["const f = () => {}\n[1].map(String)", "const f = () => {}\n(f)()", "
 );
 
 test.each([
-  "export default () => 1;",
-  "export default function () { return () => 2; }",
-  "({ [(() => 'k')()]: async function* () {}, async m() {}, *g() {} });",
-  "(function () { 'use strict'; return this; })();",
-])("what the parts of the language are in parentheses is the same: %j", (code) => {
-  expect(compileAllAtOnce(code)).toContain("(");
+  ["export default () => 1;", "export default (() => 1);"],
+  ["export default function () { return () => 2; }", "export default function () { return (() => 2); }"],
+  [
+    "({ [(() => 'k')()]: async function* () {}, async m() {}, *g() {} });",
+    "({ [((() => 'k'))()]: (async function* () {}), async m() {}, *g() {} });",
+  ],
+  ["(function () { 'use strict'; return this; })();", "((function () { 'use strict'; return this; }))();"],
+])("%s becomes %s", (code, expected) => {
+  expect(compileAllAtOnce(code)).toBe(expected);
 });

@@ -1,4 +1,4 @@
-import { parse } from "acorn";
+import { type Program, parse } from "acorn";
 
 /**
  * Puts each module of webpack's in parentheses, by which V8 compiles a function when it reads it. Without them it reads
@@ -29,18 +29,20 @@ export function compileAllAtOnce(code: string): string {
       type === "MethodDefinition" || (type === "Property" && (value["method"] === true || value["kind"] !== "init"));
     for (const [key, inner] of Object.entries(value)) look(inner, hasMethod && key === "value");
   };
-  look(parseModule(code), false);
+  const program = parseModule(code);
+  look(program, false);
   const eager = inParentheses(code, functions);
   // A line that ends in an arrow function ends there by that alone: in parentheses it goes on with the next one's `(`.
-  if (meaningOf(eager) !== meaningOf(code)) throw new Error("in parentheses this code means something else");
+  if (meaningOf(parseModule(eager)) !== meaningOf(program))
+    throw new Error("in parentheses this code means something else");
   return eager;
 }
 
 const parseModule = (code: string) => parse(code, { ecmaVersion: "latest", sourceType: "module" });
 
 /** What is parsed, wherever it stands; parentheses are no part of that. */
-function meaningOf(code: string): string {
-  return JSON.stringify(parseModule(code), (key, value: unknown) => {
+function meaningOf(program: Program): string {
+  return JSON.stringify(program, (key, value: unknown) => {
     if (key === "start" || key === "end") return undefined;
     return typeof value === "bigint" ? `${value}n` : value;
   });
